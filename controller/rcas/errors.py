@@ -1,0 +1,48 @@
+"""Errors, named by what the caller must do.
+
+RcasError
+├── InvalidSpec    mend the input; the command line exits with code 2
+├── Unavailable    try again later: a store or a cluster does not answer
+├── Conflict       reload: another writer committed first, or a different result is already there
+├── Fenced         exit: another controller has taken this search over
+├── CorruptState   stop: what the store holds is not what a controller wrote
+└── SearchFailed   read the message: an evaluation cannot succeed, so the search cannot go on
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class RcasError(Exception):
+    """Base of every error that rcas raises on purpose."""
+
+
+class InvalidSpec(RcasError, ValueError):
+    """The input cannot be used; says which field, what it was, and what is allowed."""
+
+    def __init__(self, field: str, *, got: Any, allowed: str) -> None:
+        self.field, self.got, self.allowed = field, got, allowed
+        text = got if isinstance(got, str) else repr(got)
+        shown = text if len(text) <= 120 else text[:117] + "..."
+        super().__init__(f"{field}: got {shown!r}, allowed: {allowed}")
+
+
+class Unavailable(RcasError):
+    """A store or a cluster does not answer now. Try again later."""
+
+
+class Conflict(RcasError):
+    """Somebody else wrote first. Reload and decide again."""
+
+
+class Fenced(RcasError):
+    """Another controller owns this search. Exit without writing."""
+
+
+class CorruptState(RcasError):
+    """Stored data is unreadable or breaks its own checks. Stop and look."""
+
+
+class SearchFailed(RcasError):
+    """An evaluation cannot succeed, so no decision can be taken."""

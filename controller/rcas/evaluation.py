@@ -1,0 +1,188 @@
+"""What is measured and how: the protocol, the task given to a trainer, the result it writes, and their key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rcas.space import Network, Space
+
+DatasetName = Literal["cifar10", "cifar100", "fashion-mnist", "mnist", "svhn", "imagefolder", "digits"]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Model(BaseModel):
+    """Base of all stored and user-written objects: frozen, unknown fields and NaN are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Draw(Model):
+    """Which images train a network and which measure it."""
+
+    dataset: DatasetName = Field(description="Which data set.")
+    validation_per_class: Count = Field(
+        10, description="Images per class drawn once from the training set as the fixed validation set."
+    )
+    train_per_class: Count | None = Field(
+        None, description="Train on at most this many images per class; null trains on all that remain."
+    )
+    draw_seed: Seed = Field(0, description="Seed of both draws.")
+
+
+class Training(Model):
+    """The training of one evaluation (paper, section 4.1). Defaults are the paper's for CIFAR-100."""
+
+    epochs: Count = Field(10, description="Passes over the training images.")
+    batch_size: Count = Field(128, description="Images per step.")
+    lr: float = Field(0.1, gt=0, description="Initial learning rate.")
+    milestones: tuple[Count, ...] = Field((4, 7, 9), description="Epochs after which lr is multiplied by gamma.")
+    gamma: float = Field(0.1, gt=0, le=1, description="Factor of the learning rate at a milestone.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD.")
+    nesterov: bool = Field(True, description="Nesterov momentum; needs momentum above 0.")
+    weight_decay: float = Field(4e-5, ge=0, description="L2 factor, on every parameter.")
+    pad: int = Field(4, ge=0, le=64, description="Zero padding in pixels before the random crop; 0: no crop.")
+    flip: bool = Field(True, description="Random horizontal flip.")
+    mean_subtraction: bool = Field(True, description="Subtract the training images' mean per channel.")
+    activation: Literal["relu6", "relu"] = Field("relu6", description="The paper's table says relu6.")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 means autocast.")
+    seed: Seed = Field(0, description="Seed of the weights, the data order and the augmentation.")
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Training:
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
+
+class Protocol(Model):
+    """Everything that can change an accuracy. Equal protocols make results interchangeable.
+
+    Attributes:
+        data_sha256: hash of the images and labels themselves (of names and sizes for an image folder).
+        device: where it trains; cpu and cuda round differently.
+        threads: CPU threads of one training; they change the order of additions, so the result.
+        versions: of the training code and the libraries under it.
+    """
+
+    draw: Draw
+    training: Training
+    data_sha256: Sha256
+    device: Literal["cpu", "cuda"]
+    threads: Count
+    versions: dict[str, str]
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the protocol."""
+        return _sha256(self.model_dump(mode="json"))
+
+
+def evaluation_key(space: Space, network: Network, protocol_sha256: str, replicate: int = 0) -> str:
+    """The identity of an evaluation: 64 hexadecimal digits.
+
+    Made from the layers that are built, not from the space they were found in, so that searches over
+    different spaces share what is the same network.
+    """
+    layers = [[*block.type, *block[1:4]] for block in space.blocks(network)]
+    stem, head = space.stem, space.head
+    built = [space.input, [stem.channels, stem.stride, stem.block_channels], layers, head.channels, space.num_classes]
+    return _sha256({"network": built, "protocol": protocol_sha256, "replicate": replicate})
+
+
+class DataSource(Model):
+    """Where a data set lies. No part of the protocol: its hash is."""
+
+    path: str | None = Field(
+        None, description="Folder that holds the data set; digits needs none, it ships with scikit-learn."
+    )
+    download: bool = Field(False, description="Let torchvision download the data set into path if it is missing.")
+
+
+class Task(Model):
+    """One evaluation, as a trainer receives it."""
+
+    key: Sha256
+    space: Space
+    network: str
+    protocol: Protocol
+    replicate: Annotated[int, Field(ge=0)] = 0
+    source: DataSource = DataSource()
+
+    @model_validator(mode="after")
+    def _key_is_its_own(self) -> Task:
+        network = self.space.network(self.network)
+        if evaluation_key(self.space, network, self.protocol.sha256, self.replicate) != self.key:
+            raise ValueError("the key is not the hash of network, protocol and replicate")
+        return self
+
+
+class Seconds(Model):
+    """Where the time of one evaluation went, in seconds; over all its attempts but for `startup`."""
+
+    startup: Annotated[float, Field(ge=0)]
+    data: Annotated[float, Field(ge=0)]
+    training: Annotated[float, Field(ge=0)]
+    validation: Annotated[float, Field(ge=0)]
+
+
+class Result(Model):
+    """The one result object of an evaluation. Written once, never changed.
+
+    Attributes:
+        correct: validation images whose first guess is right (top-1).
+        correct_top5: validation images whose class is among the five first guesses.
+        total: validation images.
+        loss: mean cross-entropy on the validation images; null if it is not finite.
+        train_loss: mean of the last epoch; null if it is not finite.
+        epochs: epochs trained; fewer than asked for only if `diverged`.
+        diverged: the training loss left the finite numbers; the accuracy is as measured after that.
+        images_per_second: training images over training seconds.
+        resumed: how many times the training went on from a checkpoint.
+    """
+
+    format: Literal[1] = 1
+    key: Sha256
+    network: str
+    protocol_sha256: Sha256
+    replicate: Annotated[int, Field(ge=0)] = 0
+    correct: Annotated[int, Field(ge=0)]
+    correct_top5: Annotated[int, Field(ge=0)]
+    total: Count
+    loss: float | None
+    train_loss: float | None
+    epochs: Annotated[int, Field(ge=0)]
+    diverged: bool
+    seconds: Seconds
+    images_per_second: Annotated[float, Field(ge=0)]
+    resumed: Annotated[int, Field(ge=0)] = 0
+    device: str
+    versions: dict[str, str]
+    params: Count
+    madds: Count
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> Result:
+        if not self.correct <= self.correct_top5 <= self.total:
+            raise ValueError("counts must satisfy correct <= correct_top5 <= total")
+        return self
+
+
+class Description(Model):
+    """What a trainer finds on its machine: fills the protocol's fields that a spec cannot know."""
+
+    data_sha256: Sha256
+    input: tuple[int, int, int]
+    num_classes: Count
+    train_images: Count
+    cuda: bool
+    versions: dict[str, str]
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

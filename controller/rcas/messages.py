@@ -1,0 +1,41 @@
+"""What a runtime and a trainer process say to each other: JSON lines on its standard input and output."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rcas.evaluation import Model, Task
+
+EXIT_INVALID = 2
+"""The task or its data cannot be used; trying again cannot help."""
+EXIT_OUT_OF_MEMORY = 3
+"""Memory of the machine or of the GPU did not suffice."""
+EXIT_INTERRUPTED = 75
+"""Asked to stop; a checkpoint was written, the same task goes on from it."""
+
+
+class Assignment(Model):
+    """One line to a trainer: train this, write the result and the checkpoint there."""
+
+    task: Task
+    result_path: str
+    checkpoint_path: str
+
+
+class Event(Model):
+    """One line from a trainer.
+
+    Attributes:
+        event: ready (imports are done), epoch (one more is trained and validated), finished (the result object
+            is written), failed (it is not; the reason says whether trying again can help).
+        correct, total: validation images right so far, of how many.
+    """
+
+    event: Literal["ready", "epoch", "finished", "failed"]
+    key: str | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    correct: int | None = None
+    total: int | None = None
+    reason: Literal["invalid", "out-of-memory", "error"] | None = None
+    message: str | None = None
