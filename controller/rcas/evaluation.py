@@ -41,7 +41,9 @@ class Training(Model):
     epochs: Count = Field(10, description="Passes over the training images.")
     batch_size: Count = Field(128, description="Images per step.")
     lr: float = Field(0.1, gt=0, description="Initial learning rate.")
-    milestones: tuple[Count, ...] = Field((4, 7, 9), description="Epochs after which lr is multiplied by gamma.")
+    milestones: tuple[Count, ...] = Field(
+        (4, 7, 9), description="Epochs after which lr is multiplied by gamma."
+    )
     gamma: float = Field(0.1, gt=0, le=1, description="Factor of the learning rate at a milestone.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD.")
     nesterov: bool = Field(True, description="Nesterov momentum; needs momentum above 0.")
@@ -91,7 +93,13 @@ def evaluation_key(space: Space, network: Network, protocol_sha256: str, replica
     """
     layers = [[*block.type, *block[1:4]] for block in space.blocks(network)]
     stem, head = space.stem, space.head
-    built = [space.input, [stem.channels, stem.stride, stem.block_channels], layers, head.channels, space.num_classes]
+    built = [
+        space.input,
+        [stem.channels, stem.stride, stem.block_channels],
+        layers,
+        head.channels,
+        space.num_classes,
+    ]
     return _sha256({"network": built, "protocol": protocol_sha256, "replicate": replicate})
 
 
@@ -101,7 +109,9 @@ class DataSource(Model):
     path: str | None = Field(
         None, description="Folder that holds the data set; digits needs none, it ships with scikit-learn."
     )
-    download: bool = Field(False, description="Let torchvision download the data set into path if it is missing.")
+    download: bool = Field(
+        False, description="Let torchvision download the data set into path if it is missing."
+    )
 
 
 class Task(Model):

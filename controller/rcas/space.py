@@ -284,7 +284,12 @@ def cost_of_network(space: Space, network: Network) -> Cost:
 
 
 def _paper_space(
-    image: tuple[int, int, int], num_classes: int, *, stem_stride: int, first_stride: int, changes: dict[str, Any]
+    image: tuple[int, int, int],
+    num_classes: int,
+    *,
+    stem_stride: int,
+    first_stride: int,
+    changes: dict[str, Any],
 ) -> Space:
     rows = ((24, first_stride, 5), (32, 2, 5), (64, 2, 5), (96, 1, None), (160, 2, 5), (320, 1, None))
     stages = tuple(
