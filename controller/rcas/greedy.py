@@ -290,7 +290,7 @@ def _stop_reason(problem: Problem, state: RuleState) -> str | None:
     if problem.max_blocks is not None and len(state.path) >= problem.max_blocks:
         return "max-blocks"
     if not state.queue:
-        return "budget" if state.parked else "full"
+        return "full" if len(state.filled) == len(problem.space.stage_of) else "budget"
     top = state.queue[0]
     if not problem.budget.fits(_cost_of(problem, top)):
         return "first-infeasible"
