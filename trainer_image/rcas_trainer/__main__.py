@@ -1,0 +1,138 @@
+"""The trainer's commands: `python -m rcas_trainer train | serve | describe`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO, TypeVar
+
+import click
+from pydantic import BaseModel, ValidationError
+
+from rcas.errors import InvalidSpec
+from rcas.evaluation import DataSource, Draw, Model, Task
+from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_OUT_OF_MEMORY, Assignment, Event
+from rcas.space import Space
+from rcas_trainer.errors import Interrupted, OutOfMemory, first_line, invalid, log
+from rcas_trainer.memory import keep_freed_memory
+
+M = TypeVar("M", bound=BaseModel)
+_TORCH_PACKAGES = ("torch", "torchvision", "sklearn", "numpy")
+
+
+class Question(Model):
+    """What `describe` is asked."""
+
+    source: DataSource = DataSource.model_validate({})
+    draw: Draw
+    space: Space | None = None
+
+
+@click.group()
+def main() -> None:
+    """Train networks of a search space and measure them.
+
+    Exit codes: 0 done, 2 the input cannot be used, 3 out of memory, 75 stopped with a checkpoint.
+    """
+    keep_freed_memory()
+
+
+@main.command()
+@click.argument("task_path", metavar="TASK.json", type=click.Path(path_type=Path))
+@click.option("--result", required=True, type=click.Path(path_type=Path), help="Where the result goes, once.")
+@click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="Where to keep the state.")
+def train(task_path: Path, result: Path, checkpoint: Path) -> None:
+    """Train the network of one task and write its result.
+
+    SIGTERM writes a checkpoint and exits with 75; the same command goes on from it.
+    """
+    with exit_codes():
+        task = _parsed(Task, "task", _text_of(task_path))
+        assignment = Assignment(task=task, result_path=str(result), checkpoint_path=str(checkpoint))
+        _train(assignment)
+
+
+@main.command()
+def serve() -> None:
+    """Train assignments from standard input, one JSON line each, until it ends."""
+    with exit_codes():
+        from rcas_trainer import worker
+
+        sys.exit(worker.serve())
+
+
+@main.command()
+@click.argument("question", metavar="[QUESTION.json]", type=click.File(), default="-")
+def describe(question: TextIO) -> None:
+    """Print what this machine and its data are, as JSON.
+
+    The question is JSON with `draw`, and `source` and `space` if wanted; read from standard input by default.
+    """
+    with exit_codes():
+        asked = _parsed(Question, "question", question.read())
+        from rcas_trainer.data import describe
+
+        click.echo(describe(asked.source, asked.draw, asked.space).model_dump_json())
+
+
+@contextmanager
+def exit_codes() -> Generator[None]:
+    """Exit as `rcas.messages` says, with one line on standard error instead of a traceback."""
+    try:
+        yield
+    except InvalidSpec as error:
+        log(str(error))
+        sys.exit(EXIT_INVALID)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _TORCH_PACKAGES:
+            raise
+        log(f"{error.name} is not installed; install the trainer with: pip install 'rcas[trainer]'")
+        sys.exit(EXIT_INVALID)
+    except OutOfMemory as error:
+        log(str(error))
+        sys.exit(EXIT_OUT_OF_MEMORY)
+    except Interrupted as error:
+        log(str(error))
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _train(assignment: Assignment) -> None:
+    from rcas_trainer.worker import StopRequest
+
+    stop = StopRequest()
+    stop.listen()
+    import time
+
+    from rcas_trainer import STARTED_S
+    from rcas_trainer.evaluate import evaluate
+
+    startup_s = time.monotonic() - STARTED_S
+    result = evaluate(assignment, stop=stop, report=_log_epoch, startup_s=startup_s)
+    log(f"{result.correct} of {result.total} validation images right")
+
+
+def _log_epoch(event: Event) -> None:
+    counts = f", {event.correct} of {event.total} right" if event.total else ""
+    log(f"epoch {event.epoch} of {event.epochs}{counts}")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSpec(
+            "task", got=str(path), allowed=f"a readable JSON file ({first_line(error)})"
+        ) from error
+
+
+def _parsed(model: type[M], what: str, text: str) -> M:
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise invalid(what, error) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Errors of one evaluation, beside `rcas.errors`, and the one place that knows torch's.
+
+RcasError
+├── InvalidSpec    the task or its data cannot be used: exit code 2
+├── CorruptState   a foreign or broken result is in the result's place
+├── OutOfMemory    exit code 3
+└── Interrupted    asked to stop; the same task goes on from its checkpoint: exit code 75
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from pydantic import ValidationError
+
+from rcas.errors import InvalidSpec, RcasError
+
+_ALLOCATION_MESSAGES = ("can't allocate memory", "not enough memory", "CUDA out of memory")
+
+
+class OutOfMemory(RcasError):
+    """The machine's or the GPU's memory did not suffice."""
+
+
+class Interrupted(RcasError):
+    """Asked to stop before the result was written."""
+
+
+@contextmanager
+def translated_memory_errors() -> Generator[None]:
+    """Turn every form that a failed allocation takes into OutOfMemory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        raise OutOfMemory(f"out of memory: {first_line(error)}") from error
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether torch or Python says that an allocation failed. torch has a type for it on the GPU only."""
+    if isinstance(error, MemoryError):
+        return True
+    is_torch = type(error).__name__ == "OutOfMemoryError"
+    return is_torch or any(message in str(error) for message in _ALLOCATION_MESSAGES)
+
+
+def first_line(error: BaseException) -> str:
+    """One line for people: the message's first, or the error's name if it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def invalid(what: str, error: ValidationError) -> InvalidSpec:
+    """One line out of pydantic's many: the first problem and how many more there are."""
+    problems = error.errors(include_url=False)
+    where = ".".join([what, *map(str, problems[0]["loc"])])
+    more = f" (and {len(problems) - 1} problems more)" if len(problems) > 1 else ""
+    return InvalidSpec(where, got=repr(problems[0]["input"]), allowed=problems[0]["msg"] + more)
+
+
+def log(line: str) -> None:
+    """One line for people, on standard error."""
+    print(f"rcas-trainer: {line}", file=sys.stderr, flush=True)

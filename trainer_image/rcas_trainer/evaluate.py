@@ -1,0 +1,156 @@
+"""One evaluation from the task to its result, on whatever a killed attempt left."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from rcas.errors import InvalidSpec
+from rcas.evaluation import Result, Seconds, Task
+from rcas.messages import Assignment, Event
+from rcas_trainer.checkpoint import Checkpoint
+from rcas_trainer.data import Data, open_for_space
+from rcas_trainer.errors import Interrupted, log, translated_memory_errors
+from rcas_trainer.files import exclusive
+from rcas_trainer.model import check_costs
+from rcas_trainer.results import read_result, write_result
+from rcas_trainer.train import Progress, Score, Session, prepare_device, train
+from rcas_trainer.versions import versions
+
+
+def evaluate(
+    assignment: Assignment,
+    *,
+    stop: Callable[[], bool],
+    report: Callable[[Event], None],
+    startup_s: float,
+) -> Result:
+    """Train the task's network and write its result, unless the result is there already.
+
+    Two processes with the same checkpoint path take turns, so the second finds the first one's result.
+
+    Args:
+        assignment: the task, and where its result and its checkpoint go.
+        stop: asked before every batch and while waiting for another process.
+        report: receives an `epoch` event after every epoch.
+        startup_s: seconds that this process took before its first evaluation; 0 for a later one.
+
+    Returns:
+        The result that stands at the result path.
+
+    Raises:
+        InvalidSpec: the task cannot be carried out with this trainer, machine or data.
+        CorruptState: something else lies at the result path.
+        OutOfMemory: an allocation failed.
+        Interrupted: stop() said so; a checkpoint has what was trained.
+        OSError: a result or a checkpoint cannot be written.
+    """
+    task, result_path = assignment.task, Path(assignment.result_path)
+    checkpoint = Checkpoint(Path(assignment.checkpoint_path), task.key, task.protocol.sha256)
+    with exclusive(checkpoint.path.with_name(checkpoint.path.name + ".lock"), stop):
+        result = read_result(result_path, task)
+        if result is None:
+            with translated_memory_errors():
+                result = _measure(task, checkpoint, stop, report, startup_s)
+            result = write_result(result_path, result, task)
+        checkpoint.remove()
+    return result
+
+
+def _measure(
+    task: Task,
+    checkpoint: Checkpoint,
+    stop: Callable[[], bool],
+    report: Callable[[Event], None],
+    startup_s: float,
+) -> Result:
+    _check_versions(task)
+    _check_batch_size(task)
+    device = prepare_device(task.protocol)
+    reading = Progress()
+    with reading.timed("data"):
+        data = _checked_data(task)
+    session = Session(task, data, device)
+    cost = check_costs(session.module, task.space, task.space.network(task.network))
+    if state := checkpoint.load(device):
+        session.restore(state)
+        log(f"going on in epoch {session.progress.epoch + 1} at batch {session.progress.batch + 1}")
+    session.progress.seconds["data"] += reading.seconds["data"]
+    if stop():
+        raise Interrupted("stopped before the first batch")
+
+    def report_epoch(epoch: int, score: Score | None) -> None:
+        event = Event(event="epoch", key=task.key, epoch=epoch, epochs=session.recipe.epochs)
+        counts = {"correct": score.correct, "total": score.total} if score else {}
+        report(event.model_copy(update=counts))
+
+    score, progress = train(session, checkpoint, stop, report_epoch), session.progress
+    trained = progress.epoch * data.train_count
+    return Result(
+        key=task.key,
+        network=task.network,
+        protocol_sha256=task.protocol.sha256,
+        replicate=task.replicate,
+        correct=score.correct,
+        correct_top5=score.correct_top5,
+        total=score.total,
+        loss=_finite(score.loss),
+        train_loss=_finite(progress.train_loss),
+        epochs=progress.epoch,
+        diverged=progress.diverged,
+        seconds=Seconds(startup=startup_s, **progress.seconds),
+        images_per_second=trained / max(progress.seconds["training"], 1e-9),
+        resumed=progress.resumed,
+        device=_device_name(device),
+        versions=versions(),
+        params=cost.params,
+        madds=cost.madds,
+    )
+
+
+def _check_versions(task: Task) -> None:
+    wanted, found = task.protocol.versions, versions()
+    for name in sorted({*wanted, *found}):
+        if wanted.get(name) != found.get(name):
+            raise InvalidSpec(
+                f"protocol.versions.{name}",
+                got=str(wanted.get(name)),
+                allowed=f"{found.get(name)}, the version of this trainer: results would not be comparable",
+            )
+
+
+def _check_batch_size(task: Task) -> None:
+    if task.protocol.training.batch_size < 2:
+        raise InvalidSpec(
+            "training.batch_size", got=1, allowed="at least 2, because batch norm needs two images"
+        )
+
+
+def _checked_data(task: Task) -> Data:
+    data = open_for_space(task.source, task.protocol.draw, task.space)
+    if data.sha256 != task.protocol.data_sha256:
+        raise InvalidSpec(
+            "protocol.data_sha256",
+            got=task.protocol.data_sha256,
+            allowed=f"{data.sha256}, the data at {task.source.path}: results would not be comparable",
+        )
+    return data
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

@@ -1,0 +1,173 @@
+"""Small data sets as they lie on the disk: one tensor of raw images, read by torchvision or scikit-learn."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rcas.errors import InvalidSpec
+from rcas.evaluation import DatasetName, DataSource
+from rcas_trainer.errors import first_line, ran_out_of_memory
+from rcas_trainer.files import exclusive
+
+_IDX_IMAGES, _IDX_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+_IDX_UNREAD = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+@dataclass(frozen=True, eq=False)
+class RawImages:
+    """The training set of a data set, before any draw.
+
+    Attributes:
+        images: uint8 (count, channels, height, width).
+        labels: int64 (count,), from 0.
+        num_classes: of the data set.
+    """
+
+    images: Tensor
+    labels: Tensor
+    num_classes: int
+
+    @property
+    def sha256(self) -> str:
+        """Of shapes, pixels and labels: the same images give the same hash, however they are packed."""
+        found = hashlib.sha256()
+        for tensor in (self.images, self.labels):
+            found.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            found.update(tensor.contiguous().numpy().data)
+        return found.hexdigest()
+
+
+@contextmanager
+def translated_data_errors(source: DataSource, dataset: DatasetName) -> Generator[None]:
+    """Turn whatever a reader of data files raises into InvalidSpec.
+
+    The readers below promise no types: torchvision asserts, unpickles and raises RuntimeError, gzip and zlib
+    have their own. All of them mean that the files are not what they should be.
+    """
+    try:
+        yield
+    except InvalidSpec:
+        raise
+    except Exception as error:
+        if ran_out_of_memory(error):
+            raise
+        advice = "" if source.download else ", or download: true"
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        allowed = f"a folder with a readable {dataset} data set{advice} ({reason})"
+        raise InvalidSpec("source.path", got=source.path or "", allowed=allowed) from error
+
+
+def load(source: DataSource, dataset: DatasetName) -> RawImages:
+    """Read a small data set's training images.
+
+    Raises:
+        InvalidSpec: the folder is missing, or its files are not a readable data set.
+    """
+    with translated_data_errors(source, dataset):
+        if dataset == "digits":
+            return _digits()
+        raw = _READERS[dataset](data_folder(source, dataset), source.download)
+        if len(raw.images) != len(raw.labels):
+            raise ValueError(f"{len(raw.images)} images but {len(raw.labels)} labels")
+        return raw
+
+
+def data_folder(source: DataSource, dataset: DatasetName) -> Path:
+    """The folder of the data set.
+
+    Raises:
+        InvalidSpec: none is given, or it does not exist and nothing may be downloaded into it.
+    """
+    if source.path is None:
+        raise InvalidSpec("source.path", got="", allowed=f"the folder that holds {dataset}")
+    folder = Path(source.path).expanduser()
+    if not folder.is_dir() and not source.download:
+        raise InvalidSpec("source.path", got=source.path, allowed="an existing folder, or download: true")
+    return folder
+
+
+def _digits() -> RawImages:
+    from sklearn.datasets import load_digits
+
+    found: Any = load_digits()
+    pixels = np.rint(found.images * (255 / 16)).astype(np.uint8)
+    images = torch.from_numpy(pixels)[:, None]  # (1797, 1, 8, 8)
+    return RawImages(images, torch.from_numpy(found.target.astype(np.int64)), 10)
+
+
+def _cifar(folder: Path, download: bool, *, classes: int) -> RawImages:
+    from torchvision import datasets
+
+    reader = datasets.CIFAR10 if classes == 10 else datasets.CIFAR100
+    found: Any = _read(reader, folder, download, train=True)
+    images = torch.from_numpy(np.ascontiguousarray(found.data.transpose(0, 3, 1, 2)))  # (count, 3, 32, 32)
+    return RawImages(images, torch.tensor(found.targets, dtype=torch.int64), classes)
+
+
+def _svhn(folder: Path, download: bool) -> RawImages:
+    from torchvision import datasets
+
+    found: Any = _read(datasets.SVHN, folder, download, split="train")
+    return RawImages(torch.from_numpy(found.data), torch.from_numpy(found.labels).long(), 10)
+
+
+def _mnist(folder: Path, download: bool, *, fashion: bool) -> RawImages:
+    from torchvision import datasets
+
+    reader = datasets.FashionMNIST if fashion else datasets.MNIST
+    with _torchvision_layout(folder, reader.__name__) as root:
+        found: Any = _read(reader, root, download, train=True)
+    return RawImages(found.data[:, None], found.targets.long(), 10)  # (count, 1, 28, 28)
+
+
+_READERS: dict[DatasetName, Callable[[Path, bool], RawImages]] = {
+    "cifar10": lambda folder, download: _cifar(folder, download, classes=10),
+    "cifar100": lambda folder, download: _cifar(folder, download, classes=100),
+    "svhn": _svhn,
+    "mnist": lambda folder, download: _mnist(folder, download, fashion=False),
+    "fashion-mnist": lambda folder, download: _mnist(folder, download, fashion=True),
+}
+
+
+def _read(reader: Callable[..., Any], root: Path, download: bool, **split: Any) -> Any:
+    if not download:
+        return reader(str(root), **split)
+    # Workers of one machine start together: one of them downloads, the others find the files.
+    with exclusive(root / ".rcas-download.lock"):
+        return reader(str(root), download=True, **split)
+
+
+@contextmanager
+def _torchvision_layout(folder: Path, name: str) -> Generator[Path]:
+    """`folder` itself, or, if IDX files lie in it directly, a temporary one as torchvision wants it."""
+    images, labels = (_idx_file(folder, wanted) for wanted in (_IDX_IMAGES, _IDX_LABELS))
+    if images is None or labels is None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="rcas-idx-") as unpacked:
+        raw = Path(unpacked, name, "raw")
+        raw.mkdir(parents=True)
+        for file, wanted in ((images, _IDX_IMAGES), (labels, _IDX_LABELS)):
+            opener = gzip.open if file.suffix == ".gz" else open
+            with opener(file, "rb") as packed, (raw / wanted).open("wb") as plain:
+                shutil.copyfileobj(packed, plain, 1 << 20)
+        for unread in _IDX_UNREAD:
+            # torchvision asks whether all four files exist and reads two of them.
+            (raw / unread).touch()
+        yield Path(unpacked)
+
+
+def _idx_file(folder: Path, name: str) -> Path | None:
+    return next((file for file in (folder / name, folder / f"{name}.gz") if file.is_file()), None)
