@@ -27,6 +27,13 @@ class InvalidSpec(RcasError, ValueError):
         shown = text if len(text) <= 120 else text[:117] + "..."
         super().__init__(f"{field}: got {shown!r}, allowed: {allowed}")
 
+    @classmethod
+    def relayed(cls, line: str) -> InvalidSpec:
+        """The error that another process has put into this line."""
+        error = cls("", got="", allowed="")
+        error.args = (line,)
+        return error
+
 
 class Unavailable(RcasError):
     """A store or a cluster does not answer now. Try again later."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rcas.evaluation import Model, Task
+from rcas.evaluation import DataSource, Draw, Model, Task
+from rcas.space import Space
 
 EXIT_INVALID = 2
 """The task or its data cannot be used; trying again cannot help."""
@@ -12,6 +13,14 @@ EXIT_OUT_OF_MEMORY = 3
 """Memory of the machine or of the GPU did not suffice."""
 EXIT_INTERRUPTED = 75
 """Asked to stop; a checkpoint was written, the same task goes on from it."""
+
+
+class Question(Model):
+    """What a trainer is asked to describe: a data set as a draw and a space see it."""
+
+    source: DataSource = DataSource()
+    draw: Draw
+    space: Space | None = None
 
 
 class Assignment(Model):

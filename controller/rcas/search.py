@@ -219,6 +219,10 @@ class Search:
 
     def to_json(self) -> str:
         """Everything, the queues in their order; `from_json` gives a search that goes on identically."""
+        return self.snapshot().model_dump_json()
+
+    def snapshot(self) -> Snapshot:
+        """Everything, as an object that can be stored inside another."""
         return Snapshot(
             space=self.problem.space,
             budget=self.problem.budget,
@@ -230,7 +234,7 @@ class Search:
             rules=tuple(StoredRule.of(state) for state in self._states.values()),
             results={str(network): counts for network, counts in self._counts.items()},
             asked={key: str(network) for key, network in self._asked.items() if network not in self._counts},
-        ).model_dump_json()
+        )
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Search:
@@ -239,7 +243,15 @@ class Search:
         Raises:
             CorruptState: not such a text, or its parts contradict each other.
         """
-        stored = Snapshot.parse(text)
+        return cls.from_snapshot(Snapshot.parse(text))
+
+    @classmethod
+    def from_snapshot(cls, stored: Snapshot) -> Search:
+        """The search that `snapshot` came from.
+
+        Raises:
+            CorruptState: its parts contradict each other.
+        """
         search = cls(
             stored.space,
             stored.budget,

@@ -1,0 +1,248 @@
+"""The search spec that a user writes (YAML or JSON): strict, with one clear line for each mistake."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
+
+from rcas.blocks import BLOCK_TYPES
+from rcas.budget import Budget, parse_count
+from rcas.errors import InvalidSpec
+from rcas.evaluation import Count, DataSource, Description, Draw, Model, Protocol, Training
+from rcas.greedy import STOP_POLICIES, Rule, StopPolicy
+from rcas.search import DEFAULT_RULES, Search
+from rcas.space import Head, Space, Stage, Stem
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$")]
+"""A name that is a folder, an object key and a Kubernetes label at once."""
+
+
+def _budget_count(value: Any) -> int:
+    return parse_count(value)
+
+
+BudgetCount = Annotated[
+    int,
+    BeforeValidator(_budget_count),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}], "examples": ["3.4M", "300M"]}
+    ),
+]
+
+
+class SpaceSpec(Model):
+    """The skeleton: one of the paper's, with fields replaced at will, or an own one with its stages."""
+
+    skeleton: Literal["cifar", "imagenet", "custom"] = Field(
+        "cifar", description="cifar (32 x 32) or imagenet (224 x 224) as in the paper; custom needs stages."
+    )
+    classes: Annotated[int, Field(ge=2, description="Classes of the data set.")]
+    input: tuple[Count, Count, Count] | None = Field(
+        None, description="(channels, height, width) of an image; images of another size are resized to it."
+    )
+    stages: tuple[Stage, ...] | None = Field(
+        None, description="From stem to head: channels, positions, stride of the first block, start blocks."
+    )
+    stem: Stem | None = Field(None, description="First convolution and its t = 1 block.")
+    head: Head | None = Field(None, description="Last 1x1 convolution.")
+    block_types: tuple[int, ...] | None = Field(
+        None, description="Block types that may be placed.", examples=[list(BLOCK_TYPES)]
+    )
+
+    @model_validator(mode="after")
+    def _builds(self) -> SpaceSpec:
+        self.build()
+        return self
+
+    def build(self) -> Space:
+        """The space that is meant.
+
+        Raises:
+            InvalidSpec: it cannot be built; says why.
+        """
+        fields = ("input", "stages", "stem", "head", "block_types")
+        changes = {name: value for name in fields if (value := getattr(self, name)) is not None}
+        if self.skeleton == "custom":
+            if self.stages is None or self.input is None:
+                raise InvalidSpec(
+                    "space.skeleton", got="custom", allowed="custom only together with input and stages"
+                )
+            return Space(num_classes=self.classes, **changes)
+        paper = Space.cifar if self.skeleton == "cifar" else Space.imagenet
+        return replace(paper(self.classes), **changes)
+
+
+class BudgetSpec(Model):
+    """The most that the network may cost; at least one of the two."""
+
+    params: BudgetCount | None = Field(None, description="Parameters, such as 3.4M.")
+    madds: BudgetCount | None = Field(None, description="Multiply-adds of its convolutions for one image.")
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> BudgetSpec:
+        self.build()
+        return self
+
+    def build(self) -> Budget:
+        """The budget that is meant."""
+        return Budget(self.params, self.madds)
+
+
+class DataSpec(Draw, DataSource):
+    """The data set, where it lies, and which images measure."""
+
+    def draw(self) -> Draw:
+        """The part that can change an accuracy."""
+        return Draw.model_validate(self.model_dump(include=set(Draw.model_fields)))
+
+    def source(self) -> DataSource:
+        """The part that cannot."""
+        return DataSource.model_validate(self.model_dump(include=set(DataSource.model_fields)))
+
+
+class SearchSpec(Model):
+    """A whole search."""
+
+    name: Name = Field("search", description="Lower case letters, digits and '-'.")
+    space: SpaceSpec
+    budget: BudgetSpec
+    rules: tuple[Rule, ...] = Field(
+        DEFAULT_RULES,
+        min_length=1,
+        description="UC: by gain; APR: gain per param; AMR: per MAdd; JOINT: per both.",
+    )
+    stop: StopPolicy = Field(
+        STOP_POLICIES[0], description="Go on while anything fits, or end at the first misfit."
+    )
+    min_gain: float | None = Field(
+        None, description="End a rule whose best block gains less accuracy (0.001 = 0.1 %)."
+    )
+    max_blocks: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="End a rule after so many blocks."
+    )
+    data: DataSpec
+    training: Training = Training()
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU if there is one.")
+    threads: Count | Literal["auto"] = Field(
+        "auto",
+        description="CPU threads of one training; auto divides the cores among the workers. They change results.",
+    )
+    workers: Count | None = Field(None, description="Trainings at once; default: one per core, one per GPU.")
+    max_attempts: Count = Field(3, description="Tries of one evaluation before the search stops.")
+    speculate: bool = Field(True, description="Fill idle workers with what the next decisions probably need.")
+
+    @model_validator(mode="after")
+    def _searchable(self) -> SearchSpec:
+        self.search("")
+        return self
+
+    def search(self, protocol_sha256: str) -> Search:
+        """A new search as specified."""
+        return Search(
+            self.space.build(),
+            self.budget.build(),
+            self.rules,
+            stop=self.stop,
+            min_gain=self.min_gain,
+            max_blocks=self.max_blocks,
+            protocol=protocol_sha256,
+        )
+
+    def protocol(self, found: Description, threads: int) -> Protocol:
+        """The protocol on a machine where a trainer found `found`.
+
+        Raises:
+            InvalidSpec: the data set does not match the space, or there is no GPU where one is asked for.
+        """
+        space = self.space.build()
+        if found.num_classes != space.num_classes:
+            raise InvalidSpec(
+                "space.classes",
+                got=space.num_classes,
+                allowed=f"{found.num_classes}, the classes of the data set",
+            )
+        if self.device == "cuda" and not found.cuda:
+            raise InvalidSpec("device", got="cuda", allowed="cpu or auto: torch finds no GPU on this machine")
+        return Protocol(
+            draw=self.data.draw(),
+            training=self.training,
+            data_sha256=found.data_sha256,
+            device="cuda" if found.cuda and self.device != "cpu" else "cpu",
+            threads=threads,
+            versions=found.versions,
+        )
+
+
+def parse_spec(text: str, where: str = "spec") -> SearchSpec:
+    """Read a spec from YAML or JSON.
+
+    Raises:
+        InvalidSpec: the first mistake, with its field, the value and what is allowed.
+    """
+    try:
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        line = " ".join(str(error).split()) or type(error).__name__
+        raise InvalidSpec(where, got=line, allowed="YAML or JSON") from None
+    if not isinstance(data, dict):
+        raise InvalidSpec(where, got=data, allowed="a mapping with the fields space, budget and data")
+    return build_spec(data)
+
+
+def build_spec(data: dict[Any, Any]) -> SearchSpec:
+    """Check a spec that is already parsed.
+
+    Raises:
+        InvalidSpec: the first mistake, with its field, the value and what is allowed.
+    """
+    try:
+        return SearchSpec.model_validate(data)
+    except ValidationError as error:
+        raise explain(error) from None
+
+
+def explain(error: ValidationError) -> InvalidSpec:
+    """The first mistake in a spec as one line."""
+    first = error.errors(include_url=False)[0]
+    location = tuple(part for part in first["loc"] if isinstance(part, int) or part.isidentifier())
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidSpec):
+        # A cause that names its own place in the spec knows better than the validator that it was raised in.
+        own_place = cause.field.startswith(field or cause.field)
+        return InvalidSpec(cause.field if own_place else field, got=cause.got, allowed=cause.allowed)
+    if first["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        return _unknown_field(field, location)
+    if first["type"] in {"missing", "missing_argument"}:
+        return InvalidSpec(field, got="nothing", allowed="a value: the field is required")
+    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return InvalidSpec(field or "spec", got=first["input"], allowed=allowed)
+
+
+def _unknown_field(field: str, location: tuple[int | str, ...]) -> InvalidSpec:
+    known = _fields_at(location[:-1])
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    hint = f"{close[0]} (did you mean that?)" if close else ", ".join(known)
+    return InvalidSpec(field, got="an unknown field", allowed=hint)
+
+
+def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the object at `location` in a spec, out of its JSON Schema."""
+    schema = SearchSpec.model_json_schema()
+
+    def resolved(node: dict[str, Any]) -> dict[str, Any]:
+        for option in [node, *node.get("anyOf", [])]:
+            if "$ref" in option:
+                return schema["$defs"][option["$ref"].rsplit("/", 1)[1]]
+            if "items" in option:
+                return option
+        return node
+
+    node: dict[str, Any] = schema
+    for part in location:
+        node = resolved(node["items"] if isinstance(part, int) else node["properties"][part])
+    return sorted(node.get("properties", {}))

@@ -1,0 +1,224 @@
+"""The state of a search as stored, and the ledger that is its only writer.
+
+One head object per search. Each write names the version that it replaces and carries the hash of the one before, so
+a lost update is impossible and a broken chain is seen. Taking over raises the epoch, which fences every older writer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from rcas.errors import Conflict, CorruptState, Fenced
+from rcas.evaluation import Model, Protocol, Result
+from rcas.snapshot import Snapshot
+from rcas.spec import SearchSpec
+from rcas.stores.base import Store
+
+Natural = Annotated[int, Field(ge=0)]
+Phase = Literal["Running", "Complete", "Failed"]
+
+
+class Attempts(Model):
+    """What has been tried for one evaluation that has no result yet: committed before it is launched.
+
+    Attributes:
+        network: its block types.
+        started: attempts launched so far.
+        failed: how many of them ended in failure; interruptions are none.
+        last_words: of the last failure.
+    """
+
+    network: str
+    started: Natural = 0
+    failed: Natural = 0
+    last_words: str = ""
+
+
+class Counters(Model):
+    """What the search did, over all controllers that worked on it.
+
+    Attributes:
+        trained: evaluations whose result came from an attempt of this search.
+        reused: evaluations whose result was there already, from another search or an earlier run.
+        failures: attempts that failed. interruptions: attempts that were stopped and go on elsewhere.
+        busy_seconds: wall time of the trained evaluations, summed.
+    """
+
+    trained: Natural = 0
+    reused: Natural = 0
+    failures: Natural = 0
+    interruptions: Natural = 0
+    busy_seconds: float = 0
+
+    def add(self, **amounts: float) -> Counters:
+        """These counters with `amounts` added."""
+        return self.model_copy(
+            update={name: getattr(self, name) + amount for name, amount in amounts.items()}
+        )
+
+
+class SearchState(Model):
+    """Everything that a controller must know to go on."""
+
+    spec: SearchSpec
+    protocol: Protocol
+    created: float
+    phase: Phase = "Running"
+    message: str = ""
+    search: Snapshot
+    attempts: dict[str, Attempts] = Field(default_factory=dict[str, Attempts])
+    counters: Counters = Counters()
+
+
+class Head(Model):
+    """The envelope of the state in the store.
+
+    Attributes:
+        epoch: how many controllers have taken over. seq: writes so far; both only rise.
+        writer: who wrote it. put_id: unique to this write.
+        previous_sha256: hash of the object that this one replaced; None for the first.
+    """
+
+    format: Literal[1] = 1
+    name: str
+    epoch: Natural
+    seq: Natural
+    writer: str
+    put_id: str
+    previous_sha256: str | None
+    state: SearchState
+
+
+def head_name(search: str) -> str:
+    """Object name of the head of `search`."""
+    return f"searches/{search}/state.json"
+
+
+def result_name(key: str) -> str:
+    """Object name of the result of an evaluation; searches that share a store share it."""
+    return f"results/{key}.json"
+
+
+def checkpoint_name(key: str) -> str:
+    """Object name of the checkpoint of an evaluation under way."""
+    return f"checkpoints/{key}.pt"
+
+
+def read_head(store: Store, search: str) -> Head | None:
+    """The head of `search`, or None if there is none.
+
+    Raises:
+        CorruptState: it is not what a controller wrote.
+    """
+    stored = store.get(head_name(search))
+    return None if stored is None else _parse_head(stored.data, search)
+
+
+def read_result(store: Store, key: str) -> Result | None:
+    """The result of an evaluation, or None if there is none yet.
+
+    Raises:
+        CorruptState: the object there is not a result of this key.
+    """
+    stored = store.get(result_name(key))
+    if stored is None:
+        return None
+    try:
+        result = Result.model_validate_json(stored.data)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"])) or "object"
+        raise CorruptState(f"{result_name(key)} is not a result: {where}: {problem['msg']}") from None
+    if result.key != key:
+        raise CorruptState(f"{result_name(key)} is the result of another evaluation, {result.key}")
+    return result
+
+
+class Ledger:
+    """The one writer of a search's head.
+
+    Args:
+        store: where the head lies.
+        search: its name.
+        writer: unique to this process; tells a lost answer from a lost race.
+    """
+
+    def __init__(self, store: Store, search: str, writer: str) -> None:
+        self.store, self.search, self.writer = store, search, writer
+        self._head: Head | None = None
+        self._version: str | None = None
+
+    def take_over(self) -> SearchState | None:
+        """Read the state and raise the epoch; None if the search does not exist.
+
+        Raises:
+            CorruptState: what is there is not a head.
+            Fenced: another controller took over at the same moment.
+        """
+        stored = self.store.get(head_name(self.search))
+        if stored is None:
+            return None
+        head = _parse_head(stored.data, self.search)
+        self._version = stored.version
+        self._write(head.state, head.epoch + 1, head.seq + 1, hashlib.sha256(stored.data).hexdigest())
+        return head.state
+
+    def create(self, state: SearchState) -> None:
+        """Write the first head.
+
+        Raises:
+            Fenced: the search exists already.
+        """
+        self._write(state, epoch=1, seq=1, previous_sha256=None)
+
+    def commit(self, state: SearchState) -> None:
+        """Replace the state.
+
+        Raises:
+            Fenced: another controller has written since.
+        """
+        assert self._head is not None
+        previous = hashlib.sha256(_encode(self._head)).hexdigest()
+        self._write(state, self._head.epoch, self._head.seq + 1, previous)
+
+    def _write(self, state: SearchState, epoch: int, seq: int, previous_sha256: str | None) -> None:
+        head = Head(
+            name=self.search,
+            epoch=epoch,
+            seq=seq,
+            writer=self.writer,
+            put_id=f"{self.writer}-{epoch}-{seq}",
+            previous_sha256=previous_sha256,
+            state=state,
+        )
+        try:
+            self._version = self.store.put(head_name(self.search), _encode(head), expected=self._version)
+        except Conflict:
+            self._version = self._version_if_mine(head)
+        self._head = head
+
+    def _version_if_mine(self, head: Head) -> str:
+        """A refused write whose bytes are there succeeded before: only the answer was lost."""
+        stored = self.store.get(head_name(self.search))
+        if stored is None or stored.data != _encode(head):
+            raise Fenced(f"another controller has taken over the search {self.search}")
+        return stored.version
+
+
+def _encode(head: Head) -> bytes:
+    return head.model_dump_json().encode()
+
+
+def _parse_head(data: bytes, search: str) -> Head:
+    try:
+        head = Head.model_validate_json(data)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"])) or "object"
+        raise CorruptState(f"{head_name(search)} is not a search: {where}: {problem['msg']}") from None
+    if head.name != search:
+        raise CorruptState(f"{head_name(search)} belongs to another search, {head.name}")
+    return head

@@ -1,0 +1,44 @@
+"""What rcas needs of an object store: whole objects, written on a condition.
+
+Object names are relative paths with '/', such as `results/<key>.json`. The store knows nothing of searches.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+
+class Stored(NamedTuple):
+    """An object and the version that a conditional write must name."""
+
+    data: bytes
+    version: str
+
+
+class Store(Protocol):
+    """An object store. Every method may raise Unavailable."""
+
+    def get(self, name: str) -> Stored | None:
+        """The object, or None if there is none."""
+        ...
+
+    def put(self, name: str, data: bytes, *, expected: str | None) -> str:
+        """Write the whole object and return its version: all of it or nothing, readable at once by everybody.
+
+        Args:
+            name: of the object.
+            data: its bytes.
+            expected: the version that it must still have; None: it must not exist.
+
+        Raises:
+            Conflict: it has another version, or exists already. Nothing was written.
+        """
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove the object; nothing happens if there is none."""
+        ...
+
+    def names(self, prefix: str) -> list[str]:
+        """Names of all objects that begin with `prefix`, sorted."""
+        ...

@@ -1,0 +1,128 @@
+"""A folder as an object store: the default, so that a laptop needs no other."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rcas.errors import Conflict, Fenced, InvalidSpec, Unavailable
+from rcas.stores.base import Stored
+
+
+class FileStore:
+    """Objects as files below `root`. Versions are hashes of the content; writers on one machine exclude each other.
+
+    Raises:
+        InvalidSpec: `root` is not a folder and cannot be made one.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], *, create: bool = True) -> None:
+        self.root = Path(root).expanduser().absolute()
+        if not create and not self.root.is_dir():
+            raise InvalidSpec("store", got=str(root), allowed="a folder that a search was run in")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidSpec("store", got=str(root), allowed=f"a folder ({error.strerror})") from None
+
+    def path(self, name: str) -> Path:
+        """Where the object lies.
+
+        Raises:
+            InvalidSpec: a name that would leave the store.
+        """
+        parts = name.split("/")
+        if any(part in {"", ".", ".."} or "\0" in part for part in parts):
+            raise InvalidSpec("object name", got=name, allowed="relative paths without '..'")
+        return self.root.joinpath(*parts)
+
+    def get(self, name: str) -> Stored | None:
+        """See `Store.get`."""
+        try:
+            data = self.path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Unavailable(f"cannot read {self.path(name)}: {error.strerror}") from error
+        return Stored(data, _version(data))
+
+    def put(self, name: str, data: bytes, *, expected: str | None) -> str:
+        """See `Store.put`."""
+        path = self.path(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock("write.lock", fcntl.LOCK_EX):
+                found = self.get(name)
+                if (found.version if found else None) != expected:
+                    raise Conflict(f"{path} was written by somebody else")
+                write_atomically(path, data)
+        except OSError as error:
+            raise Unavailable(f"cannot write {path}: {error.strerror}") from error
+        return _version(data)
+
+    def delete(self, name: str) -> None:
+        """See `Store.delete`."""
+        try:
+            self.path(name).unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable(f"cannot delete {self.path(name)}: {error.strerror}") from error
+
+    def names(self, prefix: str) -> list[str]:
+        """See `Store.names`."""
+        folder = self.root / prefix.rpartition("/")[0]
+        files = (
+            path for path in folder.rglob("*") if path.is_file() and not path.name.endswith((".tmp", ".lock"))
+        )
+        names = (path.relative_to(self.root).as_posix() for path in files)
+        return sorted(name for name in names if name.startswith(prefix))
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Hold `name` for one process at a time; the kernel lets go of it when the process ends, however it ends.
+
+        Raises:
+            Fenced: another process holds it.
+        """
+        try:
+            with self._lock(f"{name}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
+                yield
+        except BlockingIOError:
+            raise Fenced(
+                f"another process works on {self.root / name}; stop it first, or wait for it"
+            ) from None
+
+    @contextmanager
+    def _lock(self, name: str, how: int) -> Iterator[None]:
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            fcntl.flock(file, how)
+            yield
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace the file at `path` so that a reader, or a crash at any moment, finds the old or the new one whole."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _version(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
