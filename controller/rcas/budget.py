@@ -11,7 +11,7 @@ from rcas.costs import Cost
 from rcas.errors import InvalidSpec
 
 _SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
-_COUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)([kKMGB]?)", re.ASCII)
+_COUNT = re.compile(r"(\d+(?:_\d+)*(?:\.\d+)?)([kKMGB]?)", re.ASCII)
 _LARGEST = 10**15
 
 
@@ -22,6 +22,8 @@ def parse_count(value: Any, field: str = "count") -> int:
         InvalidSpec: any other form, a fraction of one, zero, or more than 10^15.
     """
     allowed = "a positive count such as 3.4M, 300k or 2_400_000 (suffixes k, M, G)"
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise InvalidSpec(field, got="a number beyond 10^15", allowed=allowed)
     text = str(value).strip() if isinstance(value, int | float | str) and not isinstance(value, bool) else ""
     match = _COUNT.fullmatch(text) if len(text) <= 40 else None
     if not match:

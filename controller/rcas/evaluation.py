@@ -27,33 +27,35 @@ class Draw(Model):
 
     dataset: DatasetName = Field(description="Which data set.")
     validation_per_class: Count = Field(
-        10, description="Images per class drawn once from the training set as the fixed validation set."
+        default=10,
+        description="Images per class drawn once from the training set as the fixed validation set.",
     )
     train_per_class: Count | None = Field(
-        None, description="Train on at most this many images per class; null trains on all that remain."
+        default=None,
+        description="Train on at most this many images per class; null trains on all that remain.",
     )
-    draw_seed: Seed = Field(0, description="Seed of both draws.")
+    draw_seed: Seed = Field(default=0, description="Seed of both draws.")
 
 
 class Training(Model):
     """The training of one evaluation (paper, section 4.1). Defaults are the paper's for CIFAR-100."""
 
-    epochs: Count = Field(10, description="Passes over the training images.")
-    batch_size: Count = Field(128, description="Images per step.")
-    lr: float = Field(0.1, gt=0, description="Initial learning rate.")
+    epochs: Count = Field(default=10, description="Passes over the training images.")
+    batch_size: Count = Field(default=128, description="Images per step.")
+    lr: float = Field(default=0.1, gt=0, description="Initial learning rate.")
     milestones: tuple[Count, ...] = Field(
-        (4, 7, 9), description="Epochs after which lr is multiplied by gamma."
+        default=(4, 7, 9), description="Epochs after which lr is multiplied by gamma."
     )
-    gamma: float = Field(0.1, gt=0, le=1, description="Factor of the learning rate at a milestone.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD.")
-    nesterov: bool = Field(True, description="Nesterov momentum; needs momentum above 0.")
-    weight_decay: float = Field(4e-5, ge=0, description="L2 factor, on every parameter.")
-    pad: int = Field(4, ge=0, le=64, description="Zero padding in pixels before the random crop; 0: no crop.")
-    flip: bool = Field(True, description="Random horizontal flip.")
-    mean_subtraction: bool = Field(True, description="Subtract the training images' mean per channel.")
-    activation: Literal["relu6", "relu"] = Field("relu6", description="The paper's table says relu6.")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 means autocast.")
-    seed: Seed = Field(0, description="Seed of the weights, the data order and the augmentation.")
+    gamma: float = Field(default=0.1, gt=0, le=1, description="Factor of the learning rate at a milestone.")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of SGD.")
+    nesterov: bool = Field(default=True, description="Nesterov momentum; needs momentum above 0.")
+    weight_decay: float = Field(default=4e-5, ge=0, description="L2 factor, on every parameter.")
+    pad: int = Field(default=4, ge=0, le=64, description="Zero padding in pixels before the random crop; 0: no crop.")
+    flip: bool = Field(default=True, description="Random horizontal flip.")
+    mean_subtraction: bool = Field(default=True, description="Subtract the training images' mean per channel.")
+    activation: Literal["relu6", "relu"] = Field(default="relu6", description="The paper's table says relu6.")
+    precision: Literal["float32", "bfloat16"] = Field(default="float32", description="bfloat16 means autocast.")
+    seed: Seed = Field(default=0, description="Seed of the weights, the data order and the augmentation.")
 
     @model_validator(mode="after")
     def _nesterov_needs_momentum(self) -> Training:
@@ -107,10 +109,11 @@ class DataSource(Model):
     """Where a data set lies. No part of the protocol: its hash is."""
 
     path: str | None = Field(
-        None, description="Folder that holds the data set; digits needs none, it ships with scikit-learn."
+        default=None,
+        description="Folder that holds the data set; digits needs none, it ships with scikit-learn.",
     )
     download: bool = Field(
-        False, description="Let torchvision download the data set into path if it is missing."
+        default=False, description="Let torchvision download the data set into path if it is missing."
     )
 
 

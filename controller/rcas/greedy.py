@@ -9,7 +9,7 @@ the top is fresh. Positions that give the same network share one measurement.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal, NamedTuple
@@ -173,17 +173,13 @@ def decide(problem: Problem, state: RuleState, known: Known) -> tuple[RuleState,
     return state, Done(state.stopped)
 
 
-def enqueue(
-    problem: Problem, state: RuleState, entries: list[tuple[Element, Fraction | None, int]]
-) -> RuleState:
+def enqueue(problem: Problem, state: RuleState, entries: Iterable[tuple[Element, Fraction | None, int]]) -> RuleState:
     """Sort (element, gain, measured_at) into the queue by their keys at the current S, or park what does not fit."""
     space, now = problem.space, problem.space.cost(state.network)
     queue, parked = list[Candidate](), list[Candidate]()
     indices = _insertion_indices(space, state.filled)
     for element, gain, measured_at in entries:
-        network = state.network.insert(
-            space.stage_of[element.position], indices[element.position], element.block
-        )
+        network = state.network.insert(space.stage_of[element.position], indices[element.position], element.block)
         total = space.cost(network)
         cost = total - now
         rank = _rank(problem.budget, state.rule, gain, cost)
@@ -218,11 +214,7 @@ def _rank(budget: Budget, rule: Rule, gain: Fraction | None, cost: Cost) -> tupl
 
 def _needed(problem: Problem, state: RuleState) -> tuple[Network, ...]:
     """The networks whose accuracy the next decision reads; none when the top of the queue is fresh."""
-    if (
-        problem.max_blocks is not None
-        and len(state.path) >= problem.max_blocks
-        and state.accuracy is not None
-    ):
+    if problem.max_blocks is not None and len(state.path) >= problem.max_blocks and state.accuracy is not None:
         return ()
     unmeasured = tuple(dict.fromkeys(c.network for c in state.queue if c.gain is None))
     if state.accuracy is None:

@@ -17,9 +17,7 @@ SHRINKAGE: tuple[Fraction, ...] = (Fraction(3, 4), Fraction(0), Fraction(1))
 """Guesses of a refreshed gain over its stale one: typical; none holds, so the whole queue is refreshed; all hold."""
 
 
-def plan(
-    problem: Problem, states: Iterable[RuleState], known: Known, *, speculate: bool = True
-) -> Iterator[Network]:
+def plan(problem: Problem, states: Iterable[RuleState], known: Known, *, speculate: bool = True) -> Iterator[Network]:
     """The networks worth training now, the most urgent first, without repetition, shared over the rules."""
     states = [state for state in states if state.stopped is None]
     blocked = [decide(problem, state, known)[1] for state in states]

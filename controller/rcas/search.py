@@ -70,8 +70,8 @@ class SearchResult(NamedTuple):
     """The outcome of a search, or of as much of it as has been decided.
 
     Attributes:
-        best: Algorithm 3's answer, the best by F of the rules' last networks (then fewer params, fewer MAdds);
-            None before F(S0) is known.
+        best: Algorithm 3's answer, the best by F of the rules' last networks (then fewer params, fewer
+            MAdds); None before F(S0) is known.
         highest: the highest accuracy anywhere on the paths; differs from best only where a block lowered it.
         rules: in the order asked for.
         evaluations: distinct networks measured.
@@ -126,10 +126,10 @@ class Search:
         exact_gain = None if min_gain is None else _exact(min_gain)
         self.problem = Problem(space, budget, stop, exact_gain, max_blocks)
         self.protocol, self.replicate = protocol, replicate
-        names = list(rules)
+        names: list[Rule] = list(rules)
         if not names or len(set(names)) < len(names):
             raise InvalidSpec("rules", got=names, allowed="one or more of UC, APR, AMR, JOINT, each once")
-        self._states = {rule: start(self.problem, rule) for rule in names}
+        self._states: dict[Rule, RuleState] = {rule: start(self.problem, rule) for rule in names}
         self._counts: dict[Network, tuple[int, int]] = {}
         self._known: dict[Network, Fraction] = {}
         self._asked: dict[str, Network] = {}
@@ -171,9 +171,7 @@ class Search:
         if network is None:
             raise InvalidSpec("key", got=key, allowed="a key that ask() has returned")
         if not (isinstance(correct, int) and isinstance(total, int) and 0 <= correct <= total and total > 0):
-            raise InvalidSpec(
-                "correct, total", got=(correct, total), allowed="integers, 0 <= correct <= total"
-            )
+            raise InvalidSpec("correct, total", got=(correct, total), allowed="integers, 0 <= correct <= total")
         if self._counts.setdefault(network, (correct, total)) != (correct, total):
             raise Conflict(f"{network} was told as {self._counts[network]}, now as {(correct, total)}")
         self._known[network] = Fraction(correct, total)
@@ -197,7 +195,7 @@ class Search:
     @property
     def result(self) -> SearchResult:
         """What has been decided so far; final when `done`."""
-        paths = {rule: self._path(state) for rule, state in self._states.items()}
+        paths: dict[Rule, RulePath] = {rule: self._path(state) for rule, state in self._states.items()}
         points = [point for path in paths.values() for point in path.path]
         last = [path.path[-1] for path in paths.values() if path.path]
         demanded = frozenset[Network]().union(*(state.measured for state in self._states.values()))

@@ -37,8 +37,10 @@ class StoredRule(Model):
         return cls(
             rule=state.rule,
             started=state.accuracy is not None,
-            path=tuple((*accepted.element, accepted.accuracy) for accepted in state.path),
-            queue=tuple((*c.element, c.gain, c.measured_at) for c in (*state.queue, *state.parked)),
+            path=tuple((a.element.position, a.element.block, a.accuracy) for a in state.path),
+            queue=tuple(
+                (c.element.position, c.element.block, c.gain, c.measured_at) for c in (*state.queue, *state.parked)
+            ),
             submodularity=state.submodularity,
             monotonicity=state.monotonicity,
             measured=tuple(sorted(map(str, state.measured))),

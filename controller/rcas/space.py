@@ -61,6 +61,9 @@ class Stage:
     stride: int = 1
     start: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", tuple(self.start))
+
 
 @dataclass(frozen=True, slots=True)
 class Stem:
@@ -101,10 +104,14 @@ class Space:
     block_types: tuple[int, ...] = tuple(BLOCK_TYPES)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "block_types", tuple(sorted(set(self.block_types))))
+        for field in ("input", "stages", "block_types"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        if len(self.input) != 3:
+            raise InvalidSpec("space.input", got=self.input, allowed="channels, height and width")
         for field, value, low, high in self._ranges():
-            if not low <= value <= high:
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise InvalidSpec(f"space.{field}", got=value, allowed=f"a whole number from {low} to {high}")
+        object.__setattr__(self, "block_types", tuple(sorted(set(self.block_types))))
         if not self.stages:
             raise InvalidSpec("space.stages", got=[], allowed="at least one stage")
         if not self.block_types:
@@ -112,7 +119,7 @@ class Space:
         for number, stage in enumerate(self.stages):
             self._check_stage(number, stage)
 
-    def _ranges(self) -> Iterator[tuple[str, int, int, int]]:
+    def _ranges(self) -> Iterator[tuple[str, Any, int, int]]:
         for axis, size in zip(("channels", "height", "width"), self.input, strict=True):
             yield f"input.{axis}", size, 1, 4096
         yield "num_classes", self.num_classes, 2, 1_000_000
@@ -133,9 +140,7 @@ class Space:
     def _check_stage(self, number: int, stage: Stage) -> None:
         where = f"space.stages[{number}]"
         if len(stage.start) > stage.positions:
-            raise InvalidSpec(
-                f"{where}.start", got=stage.start, allowed=f"at most its {stage.positions} positions"
-            )
+            raise InvalidSpec(f"{where}.start", got=stage.start, allowed=f"at most its {stage.positions} positions")
         if stage.stride == 2 and not stage.start:
             raise InvalidSpec(
                 f"{where}.start",
@@ -143,6 +148,14 @@ class Space:
                 allowed="at least one block type, because the stage has stride 2 and only a block that is "
                 "always there can carry it",
             )
+        for earlier in self._sources(number):
+            if stage.stride == 1 and stage.channels == self.stages[earlier].channels:
+                raise InvalidSpec(
+                    f"{where}.channels",
+                    got=stage.channels,
+                    allowed=f"another width than that of stages[{earlier}], because with stride 1 a block here and "
+                    "a block there can be the same network; join the two stages",
+                )
         for block in sorted({*self.block_types, *stage.start}):
             kind = BLOCK_TYPES[block]
             for channels in sorted(self._possible_inputs(number)):
@@ -165,12 +178,19 @@ class Space:
 
     def _possible_inputs(self, number: int) -> set[int]:
         """Channel counts that a block of stage `number` may receive, earlier stages being empty or not."""
-        found = {self.stages[number].channels}
-        for earlier in reversed(self.stages[:number]):
-            found.add(earlier.channels)
-            if earlier.start:
-                return found
-        return found | {self.stem.block_channels}
+        sources = self._sources(number)
+        found = {self.stages[number].channels, *(self.stages[earlier].channels for earlier in sources)}
+        always = bool(sources) and bool(self.stages[sources[-1]].start)
+        return found if always else found | {self.stem.block_channels}
+
+    def _sources(self, number: int) -> list[int]:
+        """The stages whose output stage `number` may receive, the nearest first."""
+        found = list[int]()
+        for earlier in range(number - 1, -1, -1):
+            found.append(earlier)
+            if self.stages[earlier].start:
+                break
+        return found
 
     @classmethod
     def cifar(cls, num_classes: int = 100, **changes: Any) -> Space:
@@ -230,9 +250,7 @@ class Space:
         for number, (blocks, stage) in enumerate(zip(network.stages, self.stages, strict=True)):
             allowed = sorted({*self.block_types, *stage.start})
             if not set(blocks) <= set(allowed):
-                raise InvalidSpec(
-                    "network", got=str(network), allowed=f"block types {allowed} in stage {number}"
-                )
+                raise InvalidSpec("network", got=str(network), allowed=f"block types {allowed} in stage {number}")
             if len(blocks) > stage.positions:
                 raise InvalidSpec(
                     "network", got=str(network), allowed=f"at most {stage.positions} blocks in stage {number}"

@@ -28,9 +28,7 @@ def _budget_count(value: Any) -> int:
 BudgetCount = Annotated[
     int,
     BeforeValidator(_budget_count),
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}], "examples": ["3.4M", "300M"]}
-    ),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}], "examples": ["3.4M", "300M"]}),
 ]
 
 
@@ -38,19 +36,22 @@ class SpaceSpec(Model):
     """The skeleton: one of the paper's, with fields replaced at will, or an own one with its stages."""
 
     skeleton: Literal["cifar", "imagenet", "custom"] = Field(
-        "cifar", description="cifar (32 x 32) or imagenet (224 x 224) as in the paper; custom needs stages."
+        default="cifar",
+        description="cifar (32 x 32) or imagenet (224 x 224) as in the paper; custom needs stages.",
     )
     classes: Annotated[int, Field(ge=2, description="Classes of the data set.")]
     input: tuple[Count, Count, Count] | None = Field(
-        None, description="(channels, height, width) of an image; images of another size are resized to it."
+        default=None,
+        description="(channels, height, width) of an image; images of another size are resized to it.",
     )
     stages: tuple[Stage, ...] | None = Field(
-        None, description="From stem to head: channels, positions, stride of the first block, start blocks."
+        default=None,
+        description="From stem to head: channels, positions, stride of the first block, start blocks.",
     )
-    stem: Stem | None = Field(None, description="First convolution and its t = 1 block.")
-    head: Head | None = Field(None, description="Last 1x1 convolution.")
+    stem: Stem | None = Field(default=None, description="First convolution and its t = 1 block.")
+    head: Head | None = Field(default=None, description="Last 1x1 convolution.")
     block_types: tuple[int, ...] | None = Field(
-        None, description="Block types that may be placed.", examples=[list(BLOCK_TYPES)]
+        default=None, description="Block types that may be placed.", examples=[list(BLOCK_TYPES)]
     )
 
     @model_validator(mode="after")
@@ -79,8 +80,8 @@ class SpaceSpec(Model):
 class BudgetSpec(Model):
     """The most that the network may cost; at least one of the two."""
 
-    params: BudgetCount | None = Field(None, description="Parameters, such as 3.4M.")
-    madds: BudgetCount | None = Field(None, description="Multiply-adds of its convolutions for one image.")
+    params: BudgetCount | None = Field(default=None, description="Parameters, such as 3.4M.")
+    madds: BudgetCount | None = Field(default=None, description="Multiply-adds of its convolutions for one image.")
 
     @model_validator(mode="after")
     def _one_at_least(self) -> BudgetSpec:
@@ -107,33 +108,33 @@ class DataSpec(Draw, DataSource):
 class SearchSpec(Model):
     """A whole search."""
 
-    name: Name = Field("search", description="Lower case letters, digits and '-'.")
+    name: Name = Field(default="search", description="Lower case letters, digits and '-'.")
     space: SpaceSpec
     budget: BudgetSpec
     rules: tuple[Rule, ...] = Field(
-        DEFAULT_RULES,
+        default=DEFAULT_RULES,
         min_length=1,
         description="UC: by gain; APR: gain per param; AMR: per MAdd; JOINT: per both.",
     )
     stop: StopPolicy = Field(
-        STOP_POLICIES[0], description="Go on while anything fits, or end at the first misfit."
+        default=STOP_POLICIES[0], description="Go on while anything fits, or end at the first misfit."
     )
     min_gain: float | None = Field(
-        None, description="End a rule whose best block gains less accuracy (0.001 = 0.1 %)."
+        default=None, description="End a rule whose best block gains less accuracy (0.001 = 0.1 %)."
     )
     max_blocks: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="End a rule after so many blocks."
+        default=None, description="End a rule after so many blocks."
     )
     data: DataSpec
     training: Training = Training()
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU if there is one.")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto takes a GPU if there is one.")
     threads: Count | Literal["auto"] = Field(
-        "auto",
+        default="auto",
         description="CPU threads of one training; auto divides the cores among the workers. They change results.",
     )
-    workers: Count | None = Field(None, description="Trainings at once; default: one per core, one per GPU.")
-    max_attempts: Count = Field(3, description="Tries of one evaluation before the search stops.")
-    speculate: bool = Field(True, description="Fill idle workers with what the next decisions probably need.")
+    workers: Count | None = Field(default=None, description="Trainings at once; default: one per core, one per GPU.")
+    max_attempts: Count = Field(default=3, description="Tries of one evaluation before the search stops.")
+    speculate: bool = Field(default=True, description="Fill idle workers with what the next decisions probably need.")
 
     @model_validator(mode="after")
     def _searchable(self) -> SearchSpec:

@@ -1,7 +1,8 @@
 """The state of a search as stored, and the ledger that is its only writer.
 
-One head object per search. Each write names the version that it replaces and carries the hash of the one before, so
-a lost update is impossible and a broken chain is seen. Taking over raises the epoch, which fences every older writer.
+One head object per search. Each write names the version that it replaces and carries the hash of the one
+before, so a lost update is impossible and a broken chain is seen. Taking over raises the epoch, which fences
+every older writer.
 """
 
 from __future__ import annotations
@@ -55,9 +56,7 @@ class Counters(Model):
 
     def add(self, **amounts: float) -> Counters:
         """These counters with `amounts` added."""
-        return self.model_copy(
-            update={name: getattr(self, name) + amount for name, amount in amounts.items()}
-        )
+        return self.model_copy(update={name: getattr(self, name) + amount for name, amount in amounts.items()})
 
 
 class SearchState(Model):

@@ -39,9 +39,7 @@ class Step:
 
 def new_state(spec: SearchSpec, protocol: Protocol, now_s: float) -> SearchState:
     """The state of a search that nobody has worked on. `now_s`: seconds since 1970."""
-    return SearchState(
-        spec=spec, protocol=protocol, created=now_s, search=spec.search(protocol.sha256).snapshot()
-    )
+    return SearchState(spec=spec, protocol=protocol, created=now_s, search=spec.search(protocol.sha256).snapshot())
 
 
 class Controller:
@@ -67,9 +65,7 @@ class Controller:
         self.spec, self.protocol, self._created = spec, state.protocol, state.created
         self.search = Search.from_snapshot(state.search)
         self.counters = state.counters
-        self._attempts = {
-            key: tried.model_copy(update={"failed": 0}) for key, tried in state.attempts.items()
-        }
+        self._attempts = {key: tried.model_copy(update={"failed": 0}) for key, tried in state.attempts.items()}
         self._looked_up = set[str]()
         self._dirty = state.phase == "Failed"
 
@@ -128,9 +124,7 @@ class Controller:
         reused = reused and key not in self._attempts
         self._attempts.pop(key, None)
         seconds = result.seconds.data + result.seconds.training + result.seconds.validation
-        self.counters = (
-            self.counters.add(reused=1) if reused else self.counters.add(trained=1, busy_seconds=seconds)
-        )
+        self.counters = self.counters.add(reused=1) if reused else self.counters.add(trained=1, busy_seconds=seconds)
         self._dirty = True
         return Collected(Evaluation(key, network), result, reused)
 
@@ -147,9 +141,7 @@ class Controller:
         }
         for field, (found, expected) in claims.items():
             if found != expected:
-                raise CorruptState(
-                    f"{result_name(result.key)}: {field} is {found}, but this search's is {expected}"
-                )
+                raise CorruptState(f"{result_name(result.key)}: {field} is {found}, but this search's is {expected}")
 
     def _count_failure(self, attempt: Attempt) -> None:
         self._dirty = True

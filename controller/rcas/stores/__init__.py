@@ -1,0 +1,1 @@
+"""Object stores: whole objects, written on a condition."""

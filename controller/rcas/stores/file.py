@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from rcas.stores.base import Stored
 
 
 class FileStore:
-    """Objects as files below `root`. Versions are hashes of the content; writers on one machine exclude each other.
+    """Objects as files below `root`.
+
+    Versions are hashes of the content; writers on one machine exclude each other.
 
     Raises:
         InvalidSpec: `root` is not a folder and cannot be made one.
@@ -75,15 +77,13 @@ class FileStore:
     def names(self, prefix: str) -> list[str]:
         """See `Store.names`."""
         folder = self.root / prefix.rpartition("/")[0]
-        files = (
-            path for path in folder.rglob("*") if path.is_file() and not path.name.endswith((".tmp", ".lock"))
-        )
+        files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith((".tmp", ".lock")))
         names = (path.relative_to(self.root).as_posix() for path in files)
         return sorted(name for name in names if name.startswith(prefix))
 
     @contextmanager
-    def alone(self, name: str) -> Iterator[None]:
-        """Hold `name` for one process at a time; the kernel lets go of it when the process ends, however it ends.
+    def alone(self, name: str) -> Generator[None]:
+        """Hold `name` for one process at a time, until the process ends in whatever way.
 
         Raises:
             Fenced: another process holds it.
@@ -92,12 +92,10 @@ class FileStore:
             with self._lock(f"{name}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
                 yield
         except BlockingIOError:
-            raise Fenced(
-                f"another process works on {self.root / name}; stop it first, or wait for it"
-            ) from None
+            raise Fenced(f"another process works on {self.root / name}; stop it first, or wait for it") from None
 
     @contextmanager
-    def _lock(self, name: str, how: int) -> Iterator[None]:
+    def _lock(self, name: str, how: int) -> Generator[None]:
         path = self.path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as file:
@@ -106,7 +104,7 @@ class FileStore:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file at `path` so that a reader, or a crash at any moment, finds the old or the new one whole."""
+    """Replace the file at `path`; a reader, or a crash at any moment, finds the old or the new one whole."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
