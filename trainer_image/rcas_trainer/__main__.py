@@ -11,7 +11,7 @@ from typing import TextIO, TypeVar
 import click
 from pydantic import BaseModel, ValidationError
 
-from rcas.errors import InvalidSpec
+from rcas.errors import InvalidSpec, RcasError
 from rcas.evaluation import DataSource, Draw, Model, Task
 from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_OUT_OF_MEMORY, Assignment, Event
 from rcas.space import Space
@@ -96,6 +96,9 @@ def exit_codes() -> Generator[None]:
     except Interrupted as error:
         log(str(error))
         sys.exit(EXIT_INTERRUPTED)
+    except RcasError as error:
+        log(str(error))
+        sys.exit(1)
 
 
 def _train(assignment: Assignment) -> None:

@@ -18,7 +18,7 @@ from rcas_trainer.augment import Augmentation, crop_and_flip
 from rcas_trainer.draw import split
 from rcas_trainer.versions import versions
 
-_RESIZE_BATCH = 4096
+_RESIZE_BATCH = 256
 
 
 class Batch(NamedTuple):

@@ -58,7 +58,7 @@ def invalid(what: str, error: ValidationError) -> InvalidSpec:
     problems = error.errors(include_url=False)
     where = ".".join([what, *map(str, problems[0]["loc"])])
     more = f" (and {len(problems) - 1} problems more)" if len(problems) > 1 else ""
-    return InvalidSpec(where, got=repr(problems[0]["input"]), allowed=problems[0]["msg"] + more)
+    return InvalidSpec(where, got=problems[0]["input"], allowed=problems[0]["msg"] + more)
 
 
 def log(line: str) -> None:

@@ -16,18 +16,6 @@ Activation = Literal["relu6", "relu"]
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu6": nn.ReLU6, "relu": nn.ReLU}
 
 
-def shuffle(images: Tensor, groups: int) -> Tensor:
-    """Channel shuffle: channel `g * n + i` goes to `i * groups + g`, n channels a group.
-
-    So each group of the next convolution sees channels of every group before it. Channels are moved in their
-    last place, because a channels_last tensor would otherwise be copied twice.
-    """
-    count, channels, height, width = images.shape
-    split = images.permute(0, 2, 3, 1).reshape(count, height, width, groups, channels // groups)
-    mixed = split.transpose(3, 4).reshape(count, height, width, channels)
-    return mixed.permute(0, 3, 1, 2)  # (count, channels, height, width)
-
-
 class DepthwiseBlock(nn.Module):
     """A placed block: 1x1 expansion, 3x3 depthwise, shuffle, linear 1x1 projection, shortcut at stride 1."""
 
@@ -46,7 +34,7 @@ class DepthwiseBlock(nn.Module):
         """(count, in_channels, height, width) to (count, out_channels, height / stride, width / stride)."""
         hidden = self.depthwise(self.expand(images))
         if self.groups > 1:
-            hidden = shuffle(hidden, self.groups)
+            hidden = torch.channel_shuffle(hidden, self.groups)
         found = self.project(hidden)
         return found + self.shortcut(images) if self.has_shortcut else found
 

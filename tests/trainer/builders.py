@@ -1,0 +1,117 @@
+"""Small tasks, small data on the disk, and the trainer as a real process."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rcas.evaluation import DataSource, Draw, Protocol, Result, Task, Training, evaluation_key
+from rcas.messages import Assignment
+from rcas.space import Head, Space, Stage, Stem
+from rcas_trainer.data import describe
+
+DIGITS = Draw(dataset="digits", validation_per_class=10)
+QUICK = {"epochs": 2, "batch_size": 64, "lr": 0.05, "milestones": (1,), "pad": 1}
+
+
+def a_space(image: tuple[int, int, int] = (1, 8, 8), num_classes: int = 10, width: int = 8, **changes: Any) -> Space:
+    stages = (Stage(width, 3, start=(5,)), Stage(2 * width, 3, stride=2, start=(5,)))
+    fields: dict[str, Any] = {"stem": Stem(8, 1, 8), "head": Head(32)} | changes
+    return Space(image, num_classes, stages, **fields)
+
+
+def a_task(
+    *,
+    space: Space | None = None,
+    network: str | None = None,
+    draw: Draw = DIGITS,
+    source: DataSource | None = None,
+    replicate: int = 0,
+    protocol: dict[str, Any] | None = None,
+    **training: Any,
+) -> Task:
+    """A task that this trainer can carry out, except for what `protocol` changes."""
+    space, source = space or a_space(), source or DataSource()
+    network = network or str(space.start)
+    fields: dict[str, Any] = {"device": "cpu", "threads": 1} | (protocol or {})
+    if not {"data_sha256", "versions"} <= set(fields):
+        found = describe(source, draw, space)
+        fields = {"data_sha256": found.data_sha256, "versions": found.versions} | fields
+    made = Protocol(draw=draw, training=Training(**(QUICK | training)), **fields)
+    key = evaluation_key(space, space.network(network), made.sha256, replicate)
+    return Task(
+        key=key, space=space, network=network, protocol=made, replicate=replicate, source=source
+    )
+
+
+def an_assignment(task: Task, folder: Path, name: str = "a") -> Assignment:
+    return Assignment(task=task, result_path=str(folder / f"{name}.json"), checkpoint_path=str(folder / f"{name}.pt"))
+
+
+def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """The trainer's real entry point, with its three streams as pipes."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, "-m", "rcas_trainer", *arguments]
+    return subprocess.Popen(command, text=True, env=environment, **{**streams, **options})
+
+
+def start_training(task: Task, folder: Path, **options: Any) -> subprocess.Popen[str]:
+    path = folder / "task.json"
+    path.write_text(task.model_dump_json())
+    places = ("--result", str(folder / "result.json"), "--checkpoint", str(folder / "checkpoint.pt"))
+    return start("train", str(path), *places, **options)
+
+
+def wait_for_line(process: subprocess.Popen[str], wanted: str) -> str:
+    """Read standard error up to the line that contains `wanted`."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        if wanted in line:
+            return line
+        seen.append(line)
+    raise AssertionError(f"{wanted!r} never came; seen: {''.join(seen)}")
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for exit code 0; returns standard error."""
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return errors
+
+
+def the_result(folder: Path, name: str = "result") -> Result:
+    return Result.model_validate_json((folder / f"{name}.json").read_bytes())
+
+
+def measured(result: Result) -> dict[str, Any]:
+    """What an interruption must not change."""
+    volatile = {"seconds", "images_per_second", "resumed", "device"}
+    return {name: value for name, value in json.loads(result.model_dump_json()).items() if name not in volatile}
+
+
+def write_idx(folder: Path, images: np.ndarray, labels: np.ndarray, *, packed: bool = True) -> Path:
+    """A folder of MNIST's four files, as Debian's dataset packages have them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in ("train", "t10k"):
+        for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+            head = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+            content = head + array.astype(np.uint8).tobytes()
+            if packed:
+                (folder / f"{part}-{name}-ubyte.gz").write_bytes(gzip.compress(content, 1))
+            else:
+                (folder / f"{part}-{name}-ubyte").write_bytes(content)
+    return folder
+
+
+def some_images(count: int = 120, classes: int = 10, size: int = 28, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    return random.integers(0, 256, (count, size, size)), np.arange(count) % classes
