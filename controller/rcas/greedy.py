@@ -110,6 +110,7 @@ class RuleState:
         submodularity: refreshed gains against their stale ones; broken when they grew.
         monotonicity: measured gains; broken when negative.
         measured: the networks whose accuracy a decision of this rule has read.
+        offered: queue lengths summed over the decisions: the trainings that greedy without laziness would run.
         stopped: why the rule ended, or None.
     """
 
@@ -123,6 +124,7 @@ class RuleState:
     submodularity: Tally = field(default=Tally())
     monotonicity: Tally = field(default=Tally())
     measured: frozenset[Network] = frozenset()
+    offered: int = 0
     stopped: str | None = None
 
 
@@ -165,12 +167,20 @@ def decide(problem: Problem, state: RuleState, known: Known) -> tuple[RuleState,
     change the outcome.
     """
     while state.stopped is None:
-        needed = _needed(problem, state)
-        missing = tuple(network for network in needed if network not in known)
-        if missing:
-            return state, Blocked(missing)
-        state = _measure(problem, state, needed, known) if needed else _accept_or_stop(problem, state)
+        following = transition(problem, state, known)
+        if isinstance(following, Blocked):
+            return state, following
+        state = following
     return state, Done(state.stopped)
+
+
+def transition(problem: Problem, state: RuleState, known: Known) -> RuleState | Blocked:
+    """One step of a rule that has not stopped: measure what the next decision reads, or accept the top, or stop."""
+    needed = _needed(problem, state)
+    missing = tuple(network for network in needed if network not in known)
+    if missing:
+        return Blocked(missing)
+    return _measure(problem, state, needed, known) if needed else _accept_or_stop(problem, state)
 
 
 def enqueue(problem: Problem, state: RuleState, entries: Iterable[tuple[Element, Fraction | None, int]]) -> RuleState:
@@ -261,6 +271,7 @@ def _accept_or_stop(problem: Problem, state: RuleState) -> RuleState:
     assert top.gain is not None
     assert state.accuracy is not None
     grown = extend(problem, state, top.element, state.accuracy + top.gain)
+    grown = replace(grown, offered=state.offered + len(state.queue))
     rest = [(c.element, c.gain, c.measured_at) for c in (*state.queue, *state.parked)]
     return enqueue(problem, grown, [entry for entry in rest if entry[0].position not in grown.filled])
 

@@ -58,3 +58,9 @@ def _in_turns(iterators: list[Iterator[Network]]) -> Iterator[Network]:
                 running.append(iterator)
                 break
         iterators = running
+
+
+def forecast(problem: Problem, states: Iterable[RuleState], known: Known) -> set[Network]:
+    """The networks that will probably still be trained until the search ends, if gains shrink as is typical."""
+    running = [state for state in states if state.stopped is None]
+    return {network for state in running for network in _future(problem, state, known, SHRINKAGE[0])} - known.keys()

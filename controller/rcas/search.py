@@ -76,6 +76,7 @@ class SearchResult(NamedTuple):
         rules: in the order asked for.
         evaluations: distinct networks measured.
         demanded: of them, those that a decision read; the others were speculation.
+        offered: trainings that greedy without laziness and sharing would have run for the same decisions.
     """
 
     best: Point | None
@@ -83,6 +84,7 @@ class SearchResult(NamedTuple):
     rules: dict[Rule, RulePath]
     evaluations: int
     demanded: int
+    offered: int
 
     @property
     def bound_holds(self) -> bool:
@@ -158,6 +160,10 @@ class Search:
         """The identity of the evaluation of `network` in this search."""
         return evaluation_key(self.problem.space, network, self.protocol, self.replicate)
 
+    def network_of(self, key: str) -> Network | None:
+        """The network that was asked for under this key, None if none was."""
+        return self._asked.get(key)
+
     def tell(self, key: str, *, correct: int, total: int) -> None:
         """Report that `correct` of `total` validation images were right.
 
@@ -205,6 +211,7 @@ class Search:
             rules=paths,
             evaluations=len(self._known),
             demanded=len(demanded),
+            offered=1 + sum(state.offered for state in self._states.values()),
         )
 
     def _path(self, state: RuleState) -> RulePath:

@@ -29,6 +29,7 @@ class StoredRule(Model):
     submodularity: tuple[int, int, Fraction, Fraction]
     monotonicity: tuple[int, int, Fraction, Fraction]
     measured: tuple[str, ...]
+    offered: int
     stopped: str | None
 
     @classmethod
@@ -44,6 +45,7 @@ class StoredRule(Model):
             submodularity=state.submodularity,
             monotonicity=state.monotonicity,
             measured=tuple(sorted(map(str, state.measured))),
+            offered=state.offered,
             stopped=state.stopped,
         )
 
@@ -67,6 +69,7 @@ class StoredRule(Model):
             submodularity=Tally(*self.submodularity),
             monotonicity=Tally(*self.monotonicity),
             measured=frozenset(problem.space.network(name) for name in self.measured),
+            offered=self.offered,
             stopped=self.stopped,
         )
 

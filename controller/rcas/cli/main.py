@@ -1,0 +1,62 @@
+"""The command group, and errors as exit codes: 0 done, 1 not now or not possible, 2 bad input, 130 interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+import click
+
+from rcas.cli.demo import demo
+from rcas.cli.look import explain, list_searches, result, status
+from rcas.cli.run import run
+from rcas.cli.specs import cost, init, schema, validate
+from rcas.errors import InvalidSpec, RcasError
+
+
+class Rcasctl(click.Group):
+    """Turns errors into one line and an exit code, and SIGTERM into the same clean stop as Ctrl-C."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run a command and exit."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        kwargs["standalone_mode"] = False
+        try:
+            outcome = super().main(*args, **kwargs)
+            sys.exit(outcome if isinstance(outcome, int) else 0)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("Stopped.", err=True)
+            sys.exit(130)
+        except RcasError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(2 if isinstance(error, InvalidSpec) else 1)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+
+
+@click.group(cls=Rcasctl, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("rcas"), prog_name="rcasctl")
+def main() -> None:
+    """Find the most accurate small convolutional network that fits a budget of parameters and multiply-adds."""
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the tab completion of a shell; put `eval "$(rcasctl completion bash)"` into its start-up file."""
+    from click.shell_completion import get_completion_class
+
+    complete = get_completion_class(shell)
+    assert complete is not None
+    click.echo(complete(main, {}, "rcasctl", "_RCASCTL_COMPLETE").source())
+
+
+for command in (demo, run, status, result, explain, list_searches, init, validate, cost, schema):
+    main.add_command(command)

@@ -1,0 +1,80 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rcas.errors import InvalidSpec
+from rcas.spec import SearchSpec, parse_spec
+from rcas.state import Head, head_name, read_head
+from rcas.stores.file import FileStore
+
+DEFAULT_STORE = "rcas-store"
+
+
+def _complete_search(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    store = FileStore(context.params.get("store") or DEFAULT_STORE, create=False)
+    return [name for name in search_names(store) if name.startswith(incomplete)]
+
+
+store_option = click.option(
+    "--store",
+    envvar="RCAS_STORE",
+    default=DEFAULT_STORE,
+    show_default=True,
+    show_envvar=True,
+    type=click.Path(),
+    help="Folder that keeps searches, results and checkpoints.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
+spec_argument = click.argument("spec", metavar="SPEC", type=click.Path(path_type=Path))
+search_argument = click.argument("search", metavar="SEARCH", shell_complete=_complete_search)
+
+
+def read_spec(path: Path) -> SearchSpec:
+    """The spec in the file at `path`; its name defaults to the file's.
+
+    Raises:
+        InvalidSpec: it cannot be read, or says something that is not allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InvalidSpec("spec", got=str(path), allowed="a text file, YAML or JSON") from None
+    except OSError as error:
+        reason = (error.strerror or "unreadable").lower()
+        raise InvalidSpec("spec", got=str(path), allowed=f"a readable file ({reason})") from None
+    return parse_spec(text, str(path))
+
+
+def search_names(store: FileStore) -> list[str]:
+    """Names of the searches in `store`."""
+    suffix = head_name("").removeprefix("searches/")
+    names = (name.removeprefix("searches/") for name in store.names("searches/"))
+    return [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
+
+
+def find_search(store: str, search: str) -> tuple[FileStore, Head]:
+    """The head of a search.
+
+    Raises:
+        InvalidSpec: there is no such search.
+        CorruptState: there is something else in its place.
+    """
+    opened = FileStore(store, create=False)
+    head = read_head(opened, search)
+    if head is None:
+        names = ", ".join(search_names(opened)) or "none there yet"
+        raise InvalidSpec("search", got=search, allowed=f"a search in {opened.root}: {names}")
+    return opened, head
+
+
+def operational_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Flags of commands that run a search."""
+    function = click.option("--workers", type=click.IntRange(1, 1024), help="Trainings at once.")(function)
+    function = json_option(function)
+    return store_option(function)

@@ -1,0 +1,180 @@
+"""Results as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from rcas.budget import Budget, format_count
+from rcas.costs import Cost
+from rcas.greedy import Tally
+from rcas.search import Point, Search, SearchResult
+from rcas.space import Element, Space
+
+STOPPED = {
+    None: "running",
+    "budget": "nothing more fits the budget",
+    "full": "all positions are filled",
+    "first-infeasible": "the best block does not fit the budget",
+    "min-gain": "no block gains min_gain",
+    "max-blocks": "max_blocks accepted",
+}
+
+
+def percent(accuracy: Fraction) -> str:
+    """An accuracy for people, such as `76.10 %`."""
+    return f"{float(accuracy):.2%}".replace("%", " %")
+
+
+def points(gain: Fraction) -> str:
+    """A difference of accuracies in percentage points."""
+    return f"{float(gain) * 100:+.2f}"
+
+
+def block_text(space: Space, element: Element) -> str:
+    """An element for people: its type, stage and position."""
+    return f"type {element.block} in stage {space.stage_of[element.position]} (position {element.position})"
+
+
+def used(budget: Budget, cost: Cost) -> str:
+    """A cost with the shares of the budget that it uses."""
+    shares = (("params", cost.params, budget.params), ("MAdds", cost.madds, budget.madds))
+    return ", ".join(
+        f"{format_count(count)} {name}" + (f" ({count / limit:.0%} of {format_count(limit)})" if limit else "")
+        for name, count, limit in shares
+    )
+
+
+def point_json(space: Space, point: Point) -> dict[str, Any]:
+    """A point of a path for programs; accuracy as a number and as the exact fraction."""
+    return {
+        "network": str(point.network),
+        "accuracy": float(point.accuracy),
+        "accuracy_exact": str(point.accuracy),
+        "params": point.cost.params,
+        "madds": point.cost.madds,
+        "position": point.element.position if point.element else None,
+        "block": point.element.block if point.element else None,
+        "stage": space.stage_of[point.element.position] if point.element else None,
+    }
+
+
+def result_json(search: Search) -> dict[str, Any]:
+    """A result for programs."""
+    space, found = search.problem.space, search.result
+    return {
+        "done": search.done,
+        "best": point_json(space, found.best) if found.best else None,
+        "highest": point_json(space, found.highest) if found.highest else None,
+        "rules": {
+            name: {
+                "stopped": rule.stopped,
+                "path": [point_json(space, point) for point in rule.path],
+                "submodularity": _tally_json(rule.submodularity),
+                "monotonicity": _tally_json(rule.monotonicity),
+            }
+            for name, rule in found.rules.items()
+        },
+        "evaluations": found.evaluations,
+        "demanded": found.demanded,
+        "offered": found.offered,
+        "bound_holds": found.bound_holds,
+    }
+
+
+def _tally_json(tally: Tally) -> dict[str, Any]:
+    mean = float(tally.total / tally.broken) if tally.broken else 0.0
+    return {"checked": tally.checked, "broken": tally.broken, "mean": mean, "worst": float(tally.worst)}
+
+
+def print_result(name: str, search: Search, *, as_json: bool) -> None:
+    """The best network, the rules' outcomes, and how far the assumptions held."""
+    if as_json:
+        click.echo(json.dumps({"search": name, **result_json(search)}))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    found, budget = search.result, search.problem.budget
+    if found.best is None:
+        console.print(f"Search {name}: nothing is decided yet.")
+        return
+    best = found.best
+    state = "done" if search.done else "still running"
+    console.print(f"\nSearch {name}: {state}\n")
+    console.print(f"  best network  [bold]{best.network}[/bold]")
+    console.print(
+        f"  accuracy      [bold]{percent(best.accuracy)}[/bold] on the validation images, after short training"
+    )
+    console.print(f"  cost          {used(budget, best.cost)}\n")
+    console.print(rules_table(search))
+    for line in (*_highest(found), *work_done(found), *assumptions(found)):
+        console.print(line)
+
+
+def rules_table(search: Search) -> Table:
+    """One row a rule: where it is and why it ended."""
+    table = Table(box=None, pad_edge=True)
+    for column, justify in (("rule", "left"), ("blocks", "right"), ("accuracy", "right"), ("params", "right")):
+        table.add_column(column, justify=justify)
+    table.add_column("MAdds", justify="right")
+    table.add_column("network")
+    table.add_column("ended because")
+    for rule in search.result.rules.values():
+        if rule.path:
+            last = rule.path[-1]
+            cells = (percent(last.accuracy), format_count(last.cost.params), format_count(last.cost.madds))
+            row = (rule.rule, str(len(rule.path) - 1), *cells, str(last.network), STOPPED[rule.stopped])
+            table.add_row(*row)
+    return table
+
+
+def _highest(found: SearchResult) -> Iterable[str]:
+    if found.best and found.highest and found.highest.accuracy > found.best.accuracy:
+        yield (
+            f"  An earlier network on a path measured higher, {percent(found.highest.accuracy)}: "
+            f"{found.highest.network}. min_gain: 0 would have stopped there."
+        )
+
+
+def work_done(found: SearchResult) -> Iterable[str]:
+    """How many trainings it took, against greedy without laziness."""
+    yield (
+        f"  {found.evaluations} trainings ({found.demanded} decided, {found.evaluations - found.demanded} speculative); "
+        f"plain greedy would have trained {found.offered} networks for the same decisions."
+    )
+
+
+def assumptions(found: SearchResult) -> Iterable[str]:
+    """How often what the paper assumes did not hold in what was measured."""
+    grown = _sum(rule.submodularity for rule in found.rules.values())
+    lost = _sum(rule.monotonicity for rule in found.rules.values())
+    yield (
+        f"  Assumptions: {grown.broken} of {grown.checked} gains measured again had grown{_worst(grown)}; "
+        f"{lost.broken} of {lost.checked} blocks lowered the accuracy{_worst(lost)}."
+    )
+    yield (
+        "  Nothing measured contradicts them; that is no proof of the paper's 1/2 (1 - 1/e) bound."
+        if found.bound_holds
+        else "  So the paper's 1/2 (1 - 1/e) bound does not hold here: this is greedy search on a noisy measure."
+    )
+
+
+def _worst(tally: Tally) -> str:
+    return f" (by {float(tally.worst) * 100:.2f} points at worst)" if tally.broken else ""
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    total = Tally()
+    for tally in tallies:
+        total = Tally(
+            total.checked + tally.checked,
+            total.broken + tally.broken,
+            total.total + tally.total,
+            max(total.worst, tally.worst),
+        )
+    return total

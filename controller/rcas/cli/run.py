@@ -1,0 +1,67 @@
+"""`rcasctl run`: a search on this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rcas.cli.options import operational_options, read_spec, spec_argument
+from rcas.cli.progress import open_progress
+from rcas.cli.render import print_result
+from rcas.clock import SystemClock
+from rcas.controller.local import run_locally
+from rcas.controller.step import Controller
+from rcas.spec import SearchSpec, build_spec
+from rcas.stores.file import FileStore
+
+
+@click.command()
+@spec_argument
+@operational_options
+@click.option("--budget-params", metavar="COUNT", help="Instead of the spec's, such as 3.4M.")
+@click.option("--budget-madds", metavar="COUNT", help="Instead of the spec's, such as 300M.")
+def run(
+    spec: Path,
+    store: str,
+    as_json: bool,
+    workers: int | None,
+    budget_params: str | None,
+    budget_madds: str | None,
+) -> None:
+    """Search on this machine, or go on with a search that was stopped.
+
+    The same command goes on where it was, whatever ended it: Ctrl-C, kill -9 or a power cut.
+    """
+    changes = {"params": budget_params, "madds": budget_madds}
+    final = override(read_spec(spec), workers=workers, budget={k: v for k, v in changes.items() if v})
+    flags = "".join(f" --budget-{name} {value}" for name, value in changes.items() if value)
+    search_and_print(final, store, as_json=as_json, again=f"rcasctl run {spec} --store {store}{flags}")
+
+
+def override(spec: SearchSpec, *, workers: int | None = None, budget: dict[str, Any] | None = None) -> SearchSpec:
+    """The spec with values from the command line in their places.
+
+    Raises:
+        InvalidSpec: a value that is not allowed.
+    """
+    data = spec.model_dump(mode="json")
+    if workers is not None:
+        data["workers"] = workers
+    data["budget"] |= budget or {}
+    return build_spec(data)
+
+
+def search_and_print(spec: SearchSpec, store: str, *, as_json: bool, again: str) -> Controller:
+    """Run a search to its end with its progress on the terminal, then print its result.
+
+    `again` is the command that goes on with it.
+    """
+    writer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
+    with open_progress(as_json=as_json, again=again) as progress:
+        controller = run_locally(spec, FileStore(store), SystemClock(), writer, progress.update)
+    print_result(spec.name, controller.search, as_json=as_json)
+    return controller
