@@ -12,8 +12,8 @@ from rich.console import Console
 from rcas.cli.options import operational_options
 from rcas.cli.render import percent
 from rcas.cli.run import override, search_and_print
-from rcas.controller.replicates import measure_replicates
 from rcas.controller.local import available_cores
+from rcas.controller.replicates import measure_replicates
 from rcas.runtimes.local import LocalCluster
 from rcas.space import Network
 from rcas.spec import parse_spec

@@ -112,10 +112,10 @@ def result(search: str, store: str, as_json: bool) -> None:
 def explain(search: str, store: str, as_json: bool, rule: Rule | None, block: int | None, every: bool) -> None:
     """For each accepted block: the candidates, their gains and costs, which were measured again, why it won."""
     found = Search.from_snapshot(find_search(store, search)[1].state.search)
-    names = [state.rule for state in found.states]
+    names: list[Rule] = [state.rule for state in found.states]
     if rule and rule not in names:
         raise InvalidSpec("--rule", got=rule, allowed=f"a rule of this search: {', '.join(names)}")
-    decisions = {
+    decisions: dict[Rule, list[tuple[int, Decision]]] = {
         name: [
             (number, decision)
             for number, decision in enumerate(trace(found.problem, name, found.known), start=1)

@@ -119,9 +119,9 @@ def print_result(name: str, search: Search, *, as_json: bool) -> None:
 def rules_table(search: Search) -> Table:
     """One row a rule: where it is and why it ended."""
     table = Table(box=None, pad_edge=True)
-    for column, justify in (("rule", "left"), ("blocks", "right"), ("accuracy", "right"), ("params", "right")):
-        table.add_column(column, justify=justify)
-    table.add_column("MAdds", justify="right")
+    table.add_column("rule")
+    for column in ("blocks", "accuracy", "params", "MAdds"):
+        table.add_column(column, justify="right")
     table.add_column("network")
     table.add_column("ended because")
     for rule in search.result.rules.values():
@@ -144,7 +144,7 @@ def _highest(found: SearchResult) -> Iterable[str]:
 def work_done(found: SearchResult) -> Iterable[str]:
     """How many trainings it took, against greedy without laziness."""
     yield (
-        f"  {found.evaluations} trainings ({found.demanded} decided, {found.evaluations - found.demanded} speculative); "
+        f"  {found.evaluations} trainings, {found.evaluations - found.demanded} of them speculative; "
         f"plain greedy would have trained {found.offered} networks for the same decisions."
     )
 
