@@ -23,9 +23,7 @@ class InvalidSpec(RcasError, ValueError):
 
     def __init__(self, field: str, *, got: Any, allowed: str) -> None:
         self.field, self.got, self.allowed = field, got, allowed
-        text = got if isinstance(got, str) else repr(got)
-        shown = text if len(text) <= 120 else text[:117] + "..."
-        super().__init__(f"{field}: got {shown!r}, allowed: {allowed}")
+        super().__init__(f"{field}: got {_shown(got)!r}, allowed: {allowed}")
 
     @classmethod
     def relayed(cls, line: str) -> InvalidSpec:
@@ -53,3 +51,12 @@ class CorruptState(RcasError):
 
 class SearchFailed(RcasError):
     """An evaluation cannot succeed, so no decision can be taken."""
+
+
+def _shown(got: Any) -> str:
+    try:
+        text = got if isinstance(got, str) else repr(got)
+    except (ValueError, RecursionError):
+        # Python prints neither an integer of more than 4,300 digits nor what is nested a thousand deep.
+        return f"a {type(got).__name__} too large to print"
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 from rcas.blocks import BLOCK_TYPES
 from rcas.budget import Budget, parse_count
@@ -39,7 +43,7 @@ class SpaceSpec(Model):
         default="cifar",
         description="cifar (32 x 32) or imagenet (224 x 224) as in the paper; custom needs stages.",
     )
-    classes: Annotated[int, Field(ge=2, description="Classes of the data set.")]
+    classes: Annotated[int, Field(ge=2, le=1_000_000, description="Classes of the data set.")]
     input: tuple[Count, Count, Count] | None = Field(
         default=None,
         description="(channels, height, width) of an image; images of another size are resized to it.",
@@ -185,13 +189,50 @@ def parse_spec(text: str, where: str = "spec") -> SearchSpec:
         InvalidSpec: the first mistake, with its field, the value and what is allowed.
     """
     try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        line = " ".join(str(error).split()) or type(error).__name__
-        raise InvalidSpec(where, got=line, allowed="YAML or JSON") from None
+        data = _load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where
+        raise InvalidSpec(place, got=_one_line(error.problem or error), allowed="YAML or JSON") from None
+    except Exception as error:
+        # PyYAML's constructors let through whatever int(), datetime() or a dict look-up raises on bad text.
+        got = _one_line(error) or type(error).__name__
+        raise InvalidSpec(where, got=got, allowed="YAML or JSON") from None
     if not isinstance(data, dict):
         raise InvalidSpec(where, got=data, allowed="a mapping with the fields space, budget and data")
     return build_spec(data)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML less what a spec does not need: a repeated key hides a mistake, a few aliases can fill the memory."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            problem = "an alias, which a spec cannot have; write the value out"
+            raise ComposerError(None, None, problem, self.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set[str]()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise ConstructorError(None, None, f"{key.value} for the second time", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _load(text: str) -> Any:
+    if "\t" in text:
+        # JSON may be indented with tabs, YAML may not.
+        with suppress(ValueError):
+            json.loads(text)
+            text = text.replace("\t", " ")
+    return yaml.load(text, _Loader)
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())
 
 
 def build_spec(data: dict[Any, Any]) -> SearchSpec:
@@ -203,25 +244,44 @@ def build_spec(data: dict[Any, Any]) -> SearchSpec:
     try:
         return SearchSpec.model_validate(data)
     except ValidationError as error:
-        raise explain(error) from None
+        raise explain(error, data) from None
 
 
-def explain(error: ValidationError) -> InvalidSpec:
-    """The first mistake in a spec as one line."""
-    first = error.errors(include_url=False)[0]
-    location = tuple(part for part in first["loc"] if isinstance(part, int) or part.isidentifier())
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+def explain(error: ValidationError, data: object) -> InvalidSpec:
+    """The first mistake in the spec `data` as one line."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    path = _path(first["loc"], data)
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InvalidSpec):
         # A cause that names its own place in the spec knows better than the validator that it was raised in.
         own_place = cause.field.startswith(field or cause.field)
         return InvalidSpec(cause.field if own_place else field, got=cause.got, allowed=cause.allowed)
     if first["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return _unknown_field(field, location)
+        return _unknown_field(field, path)
     if first["type"] in {"missing", "missing_argument"}:
         return InvalidSpec(field, got="nothing", allowed="a value: the field is required")
-    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return InvalidSpec(field or "spec", got=first["input"], allowed=allowed)
+    alternatives = dict.fromkeys(_allowed(other["msg"]) for other in problems if _path(other["loc"], data) == path)
+    return InvalidSpec(field or "spec", got=first["input"], allowed=", or ".join(alternatives))
+
+
+def _path(location: tuple[int | str, ...], data: object) -> tuple[int | str, ...]:
+    """`location` as a path in `data`: without the names that pydantic gives the members of a union."""
+    path = list[int | str]()
+    for part in location:
+        if isinstance(data, dict):
+            text = str(part)
+            path.append(text if text.isprintable() and len(text) <= 60 else repr(text)[:60])
+            data = data.get(part)
+        elif isinstance(data, list | tuple) and isinstance(part, int):
+            path.append(part)
+            data = data[part] if part < len(data) else None
+    return tuple(path)
+
+
+def _allowed(message: str) -> str:
+    return message.removeprefix("Value error, ").removeprefix("Input should be ")
 
 
 def _unknown_field(field: str, location: tuple[int | str, ...]) -> InvalidSpec:

@@ -10,7 +10,7 @@ from rcas.controller.step import Controller, Step, new_state
 from rcas.errors import InvalidSpec
 from rcas.runtimes.local import LocalCluster, describe
 from rcas.spec import SearchSpec
-from rcas.state import Ledger, SearchState
+from rcas.state import Ledger, SearchState, checkpoint_name
 from rcas.stores.file import FileStore
 
 OPERATIONAL_FIELDS = ("workers", "max_attempts", "speculate", "threads", "device")
@@ -44,8 +44,11 @@ def run_locally(spec: SearchSpec, store: FileStore, clock: Clock, writer: str, w
                 step = controller.step()
                 watch(controller, step)
                 if step.finished:
-                    return controller
+                    break
                 cluster.wait(POLL_S)
+        for abandoned in step.running:
+            store.delete(checkpoint_name(abandoned.key))
+        return controller
 
 
 def _begin(spec: SearchSpec, workers: int, clock: Clock) -> SearchState:

@@ -29,7 +29,12 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step found and did. `failed` are attempts that ended without a result."""
+    """What one step found and did.
+
+    Attributes:
+        failed: attempts that ended without a result.
+        running: attempts under way; when the search has finished, speculation that nobody waits for.
+    """
 
     collected: tuple[Collected, ...]
     failed: tuple[Attempt, ...]
@@ -93,6 +98,9 @@ class Controller:
         launches = [evaluation for evaluation in wanted if evaluation.key not in running][:free]
         for evaluation in launches:
             self._intend(evaluation)
+        if self.search.done:
+            # What still runs was speculation that no decision needed: the caller ends it.
+            self._attempts.clear()
         if self._dirty:
             self._commit("Complete" if self.search.done else "Running")
         for attempt in observed:
@@ -117,7 +125,8 @@ class Controller:
         result = read_result(self._store, key)
         if result is None:
             return None
-        network = self.search.problem.space.network(result.network)
+        network = self.search.network_of(key)
+        assert network
         self._check(result, network)
         self.search.tell(key, correct=result.correct, total=result.total)
         # A result of an attempt that an earlier controller launched is this search's own training.
@@ -133,7 +142,7 @@ class Controller:
         cost = self.search.problem.space.cost(network)
         epochs = self.protocol.training.epochs
         claims = {
-            "key": (result.key, self.search.key(network)),
+            "network": (result.network, str(network)),
             "protocol_sha256": (result.protocol_sha256, self.protocol.sha256),
             "params": (result.params, cost.params),
             "madds": (result.madds, cost.madds),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rcas.errors import Conflict, Fenced, InvalidSpec, Unavailable
 from rcas.stores.base import Stored
+
+
+_OWN = (".tmp", ".lock")
+"""Ends of the names of files that are no objects."""
 
 
 class FileStore:
@@ -39,8 +42,8 @@ class FileStore:
             InvalidSpec: a name that would leave the store.
         """
         parts = name.split("/")
-        if any(part in {"", ".", ".."} or "\0" in part for part in parts):
-            raise InvalidSpec("object name", got=name, allowed="relative paths without '..'")
+        if any(part in {"", ".", ".."} or not part.isprintable() for part in parts) or name.endswith(_OWN):
+            raise InvalidSpec("object name", got=name, allowed="relative paths without '..', not ending in .tmp, .lock")
         return self.root.joinpath(*parts)
 
     def get(self, name: str) -> Stored | None:
@@ -58,11 +61,11 @@ class FileStore:
         path = self.path(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock("write.lock", fcntl.LOCK_EX):
+            with _locked(self.root / "write.lock", fcntl.LOCK_EX):
                 found = self.get(name)
                 if (found.version if found else None) != expected:
                     raise Conflict(f"{path} was written by somebody else")
-                write_atomically(path, data)
+                _write_atomically(path, data)
         except OSError as error:
             raise Unavailable(f"cannot write {path}: {error.strerror}") from error
         return _version(data)
@@ -77,7 +80,7 @@ class FileStore:
     def names(self, prefix: str) -> list[str]:
         """See `Store.names`."""
         folder = self.root / prefix.rpartition("/")[0]
-        files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith((".tmp", ".lock")))
+        files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(_OWN))
         names = (path.relative_to(self.root).as_posix() for path in files)
         return sorted(name for name in names if name.startswith(prefix))
 
@@ -88,32 +91,41 @@ class FileStore:
         Raises:
             Fenced: another process holds it.
         """
-        try:
-            with self._lock(f"{name}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
-                yield
-        except BlockingIOError:
-            raise Fenced(f"another process works on {self.root / name}; stop it first, or wait for it") from None
-
-    @contextmanager
-    def _lock(self, name: str, how: int) -> Generator[None]:
         path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            fcntl.flock(file, how)
+        holder = _locked(path.with_name(f"{path.name}.lock"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            holder.__enter__()
+        except BlockingIOError:
+            raise Fenced(f"another process works on {path}; stop it first, or wait for it") from None
+        except OSError as error:
+            raise Unavailable(f"cannot lock {path}: {error.strerror}") from error
+        with ExitStack() as stack:
+            stack.push(holder)
             yield
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file at `path`; a reader, or a crash at any moment, finds the old or the new one whole."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+@contextmanager
+def _locked(path: Path, how: int) -> Generator[None]:
+    with path.open("ab") as file:
+        fcntl.flock(file, how)
+        yield
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    """Replace the file at `path`; a reader, or a crash at any moment, finds the old or the new one whole.
+
+    The caller holds the lock, so that what a killed writer left is written over by the next.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
