@@ -46,9 +46,7 @@ def a_task(
         fields = {"data_sha256": found.data_sha256, "versions": found.versions} | fields
     made = Protocol(draw=draw, training=Training(**(QUICK | training)), **fields)
     key = evaluation_key(space, space.network(network), made.sha256, replicate)
-    return Task(
-        key=key, space=space, network=network, protocol=made, replicate=replicate, source=source
-    )
+    return Task(key=key, space=space, network=network, protocol=made, replicate=replicate, source=source)
 
 
 def an_assignment(task: Task, folder: Path, name: str = "a") -> Assignment:

@@ -13,9 +13,7 @@ from rcas_trainer.model import DepthwiseBlock, build, check_costs, count
 @st.composite
 def custom_spaces(draw: st.DrawFn) -> Space:
     widths = draw(st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True))
-    stages = [
-        Stage(4 * width, draw(st.integers(1, 3)), draw(st.sampled_from([1, 2])), (5,)) for width in widths
-    ]
+    stages = [Stage(4 * width, draw(st.integers(1, 3)), draw(st.sampled_from([1, 2])), (5,)) for width in widths]
     stem = Stem(4 * draw(st.integers(1, 3)), draw(st.sampled_from([1, 2])), 4 * draw(st.integers(1, 3)))
     image = (draw(st.integers(1, 4)), draw(st.integers(1, 20)), draw(st.integers(1, 20)))
     return Space(image, draw(st.integers(2, 12)), tuple(stages), stem=stem, head=Head(draw(st.integers(1, 40))))
@@ -33,7 +31,7 @@ def networks(draw: st.DrawFn) -> tuple[Space, Network]:
 
 
 @given(networks())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_module_costs_what_the_search_reckons_and_gives_one_logit_a_class(drawn: tuple[Space, Network]) -> None:
     space, network = drawn
     with torch.device("meta"):

@@ -125,9 +125,7 @@ def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSpec(
-            "task", got=str(path), allowed=f"a readable JSON file ({first_line(error)})"
-        ) from error
+        raise InvalidSpec("task", got=str(path), allowed=f"a readable JSON file ({first_line(error)})") from error
 
 
 def _parsed(model: type[M], what: str, text: str) -> M:

@@ -96,9 +96,7 @@ class TensorData:
     num_classes: int
     train: Batch
     held_out: Batch
-    _placed: dict[torch.device, tuple[Batch, Batch]] = field(
-        default_factory=dict[torch.device, tuple[Batch, Batch]]
-    )
+    _placed: dict[torch.device, tuple[Batch, Batch]] = field(default_factory=dict[torch.device, tuple[Batch, Batch]])
 
     @property
     def train_count(self) -> int:

@@ -37,9 +37,7 @@ def split(labels: Sequence[int], num_classes: int, draw: Draw) -> Split:
     found = Split([], [])
     for label, indices in enumerate(members):
         if len(indices) <= draw.validation_per_class:
-            allowed = (
-                f"fewer than the {len(indices)} training images that class {label} of {draw.dataset} has"
-            )
+            allowed = f"fewer than the {len(indices)} training images that class {label} of {draw.dataset} has"
             raise InvalidSpec("draw.validation_per_class", got=draw.validation_per_class, allowed=allowed)
         seed = draw.draw_seed
         drawn = sorted(indices, key=lambda index: _rank(f"{seed}:{label}:{index}"))

@@ -125,9 +125,7 @@ def _check_versions(task: Task) -> None:
 
 def _check_batch_size(task: Task) -> None:
     if task.protocol.training.batch_size < 2:
-        raise InvalidSpec(
-            "training.batch_size", got=1, allowed="at least 2, because batch norm needs two images"
-        )
+        raise InvalidSpec("training.batch_size", got=1, allowed="at least 2, because batch norm needs two images")
 
 
 def _checked_data(task: Task) -> Data:

@@ -126,9 +126,7 @@ class FolderData:
         total = torch.zeros(self.raw_input[0], dtype=torch.int64)
         for images in self._decoded(wishes, torch.device("cpu")):
             total += images.sum((0, 2, 3), dtype=torch.int64)
-        return (
-            total.double() / (255 * len(wishes) * self.raw_input[1] * self.raw_input[2])
-        ).float()  # (channels,)
+        return (total.double() / (255 * len(wishes) * self.raw_input[1] * self.raw_input[2])).float()  # (channels,)
 
     def training(
         self,
@@ -151,9 +149,7 @@ class FolderData:
     def _train_wish(index: int, epoch: int, augmentation: Augmentation) -> Wish:
         return Wish(index, augmentation.image_seed(epoch, index), augmentation.pad > 0, augmentation.flip)
 
-    def _batches(
-        self, parts: Sequence[Tensor], wishes: list[list[Wish]], device: torch.device
-    ) -> Iterator[Batch]:
+    def _batches(self, parts: Sequence[Tensor], wishes: list[list[Wish]], device: torch.device) -> Iterator[Batch]:
         for part, images in zip(parts, self._decoded(wishes, device), strict=True):
             yield Batch(images.to(device).float() / 255, self.labels[part].to(device))
 
@@ -210,9 +206,7 @@ def open_folder(source: DataSource, draw: Draw, image: tuple[int, int, int]) -> 
         raise InvalidSpec("space.input", got=image, allowed="1 channel (grey) or 3 (RGB) for an image folder")
     root = data_folder(source, draw.dataset)
     if not root.is_dir():
-        raise InvalidSpec(
-            "source.path", got=str(root), allowed="an existing folder; there is nothing to download"
-        )
+        raise InvalidSpec("source.path", got=str(root), allowed="an existing folder; there is nothing to download")
     root = root / "train" if (root / "train").is_dir() else root
     with translated_data_errors(source, draw.dataset):
         classes, samples = _listing(root)

@@ -81,6 +81,8 @@ def load(source: DataSource, dataset: DatasetName) -> RawImages:
         raw = _READERS[dataset](data_folder(source, dataset), source.download)
         if len(raw.images) != len(raw.labels):
             raise ValueError(f"{len(raw.images)} images but {len(raw.labels)} labels")
+        if len(raw.labels) and not 0 <= int(raw.labels.min()) <= int(raw.labels.max()) < raw.num_classes:
+            raise ValueError(f"labels outside the {raw.num_classes} classes")
         return raw
 
 

@@ -49,9 +49,7 @@ class Progress:
     train_loss: float = math.nan
     diverged: bool = False
     resumed: int = 0
-    seconds: dict[str, float] = field(
-        default_factory=lambda: {"data": 0.0, "training": 0.0, "validation": 0.0}
-    )
+    seconds: dict[str, float] = field(default_factory=lambda: {"data": 0.0, "training": 0.0, "validation": 0.0})
 
     @contextmanager
     def timed(self, activity: str) -> Generator[None]:
@@ -130,9 +128,7 @@ class Session:
     def score(self) -> Score:
         """Measure the network on the validation images."""
         self.module.eval()
-        correct, correct_top5, loss = (
-            torch.zeros((), dtype=torch.float64, device=self.device) for _ in range(3)
-        )
+        correct, correct_top5, loss = (torch.zeros((), dtype=torch.float64, device=self.device) for _ in range(3))
         for images, labels in self.data.validation(self.recipe.batch_size, self.device):
             logits = self.logits(images)
             hits = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]  # (count, 5)
@@ -231,9 +227,7 @@ def prepare_device(protocol: Protocol) -> torch.device:
         InvalidSpec: the protocol asks for CUDA and there is none.
     """
     if protocol.device == "cuda" and not torch.cuda.is_available():
-        raise InvalidSpec(
-            "protocol.device", got="cuda", allowed="cpu, because torch finds no CUDA device here"
-        )
+        raise InvalidSpec("protocol.device", got="cuda", allowed="cpu, because torch finds no CUDA device here")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(protocol.threads)
     torch.use_deterministic_algorithms(True)

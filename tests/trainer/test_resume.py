@@ -1,0 +1,122 @@
+"""An interrupted training ends as the undisturbed one does, to the bit."""
+
+import itertools
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rcas.errors import CorruptState
+from rcas.evaluation import Task
+from rcas.messages import EXIT_INTERRUPTED
+from rcas_trainer.checkpoint import Checkpoint
+from rcas_trainer.data import open_for_space
+from rcas_trainer.errors import Interrupted
+from rcas_trainer.evaluate import evaluate
+from rcas_trainer.train import Score, Session, prepare_device, train
+
+from .builders import a_task, an_assignment, finish, measured, start_training, the_result, wait_for_line
+
+CPU = torch.device("cpu")
+TASK = {"epochs": 3, "milestones": (1, 2), "network": "5,2 / 5,6"}
+
+
+def attempt(task: Task, checkpoint: Checkpoint, stop: Callable[[], bool]) -> tuple[Session, Score]:
+    data = open_for_space(task.source, task.protocol.draw, task.space)
+    session = Session(task, data, prepare_device(task.protocol))
+    if state := checkpoint.load(CPU):
+        session.restore(state)
+    return session, train(session, checkpoint, stop, lambda *_: None)
+
+
+def trained(folder: Path, task: Task, stops: list[int]) -> tuple[Session, Score]:
+    """Train, stopped once before each of these batches (counted from the last stop)."""
+    checkpoint = Checkpoint(folder / f"{len(stops)}.pt", task.key, task.protocol.sha256)
+    for batches in stops:
+        asked = itertools.count()
+        with pytest.raises(Interrupted):
+            attempt(task, checkpoint, lambda: next(asked) == batches)  # noqa: B023
+    return attempt(task, checkpoint, lambda: False)
+
+
+@pytest.mark.parametrize("training", [{}, {"precision": "bfloat16"}], ids=["float32", "bfloat16"])
+def test_weights_momentum_and_counters_do_not_notice_stops_at_any_batch(
+    tmp_path: Path, training: dict[str, Any]
+) -> None:
+    task = a_task(**TASK, batch_size=256, **training)
+    (undisturbed, expected), (stopped, score) = (trained(tmp_path, task, stops) for stops in ([], [0, 3, 4, 7]))
+    assert score == expected
+    assert stopped.progress.resumed == 4
+    assert stopped.progress.train_loss == undisturbed.progress.train_loss
+    for name, tensor in undisturbed.module.state_dict().items():
+        assert torch.equal(tensor, stopped.module.state_dict()[name]), name
+    momenta = zip(*(session.optimizer.state.values() for session in (undisturbed, stopped)), strict=True)
+    assert all(torch.equal(one["momentum_buffer"], other["momentum_buffer"]) for one, other in momenta)
+
+
+def test_killed_after_every_epoch_and_stopped_in_the_middle_of_one(tmp_path: Path) -> None:
+    task = a_task(**TASK, batch_size=16)
+    undisturbed = evaluate(an_assignment(task, tmp_path), stop=lambda: False, report=lambda _: None, startup_s=0)
+    for epoch in (1, 2):
+        process = start_training(task, tmp_path)
+        wait_for_line(process, f"epoch {epoch} of 3")
+        process.kill()
+        process.communicate(timeout=60)
+        assert not (tmp_path / "result.json").exists()
+        if epoch == 1:
+            stop_in_the_middle(task, tmp_path)
+    finish(start_training(task, tmp_path))
+    result = the_result(tmp_path)
+    assert measured(result) == measured(undisturbed)
+    assert result.resumed == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", "task.json", "result.json"}
+
+
+def stop_in_the_middle(task: Task, folder: Path) -> None:
+    process = start_training(task, folder)
+    wait_for_line(process, "going on in epoch 2 at batch 1")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == EXIT_INTERRUPTED, errors
+    assert "Traceback" not in errors
+    assert Checkpoint(folder / "checkpoint.pt", task.key, task.protocol.sha256).load(CPU) is not None
+
+
+def test_a_torn_checkpoint_starts_the_training_again(tmp_path: Path) -> None:
+    task = a_task(epochs=1)
+    assignment = an_assignment(task, tmp_path)
+    Path(assignment.checkpoint_path).write_bytes(b"torn")
+    result = evaluate(assignment, stop=lambda: False, report=lambda _: None, startup_s=0)
+    assert result.resumed == 0
+    assert not Path(assignment.checkpoint_path).exists()
+
+
+def test_a_standing_result_is_kept_and_nothing_is_trained(tmp_path: Path) -> None:
+    assignment = an_assignment(a_task(epochs=1), tmp_path)
+    first = evaluate(assignment, stop=lambda: False, report=lambda _: None, startup_s=0)
+    content = Path(assignment.result_path).read_bytes()
+    Path(assignment.checkpoint_path).write_bytes(b"left over")
+
+    def refuse(_event: object) -> None:
+        raise AssertionError("trained again")
+
+    assert evaluate(assignment, stop=lambda: False, report=refuse, startup_s=0) == first
+    assert Path(assignment.result_path).read_bytes() == content
+    assert not Path(assignment.checkpoint_path).exists()
+
+
+@pytest.mark.parametrize("content", ["another evaluation's", "{"])
+def test_something_else_in_the_results_place_is_kept_and_told(tmp_path: Path, content: str) -> None:
+    assignment, place = an_assignment(a_task(epochs=1), tmp_path), Path(tmp_path, "a.json")
+    if content != "{":
+        other = an_assignment(a_task(epochs=1, replicate=1), tmp_path)
+        evaluate(other, stop=lambda: False, report=lambda _: None, startup_s=0)
+        content = place.read_text()
+    place.write_text(content)
+    with pytest.raises(CorruptState, match=r"a\.json"):
+        evaluate(assignment, stop=lambda: False, report=lambda _: None, startup_s=0)
+    assert place.read_text() == content
