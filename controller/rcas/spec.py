@@ -272,7 +272,7 @@ def _path(location: tuple[int | str, ...], data: object) -> tuple[int | str, ...
     for part in location:
         if isinstance(data, dict):
             text = str(part)
-            path.append(text if text.isprintable() and len(text) <= 60 else repr(text)[:60])
+            path.append(text if text.isprintable() and 0 < len(text) <= 60 else repr(text)[:60])
             data = data.get(part)
         elif isinstance(data, list | tuple) and isinstance(part, int):
             path.append(part)

@@ -6,12 +6,11 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rcas.errors import Conflict, Fenced, InvalidSpec, Unavailable
 from rcas.stores.base import Stored
-
 
 _OWN = (".tmp", ".lock")
 """Ends of the names of files that are no objects."""
@@ -43,7 +42,9 @@ class FileStore:
         """
         parts = name.split("/")
         if any(part in {"", ".", ".."} or not part.isprintable() for part in parts) or name.endswith(_OWN):
-            raise InvalidSpec("object name", got=name, allowed="relative paths without '..', not ending in .tmp, .lock")
+            raise InvalidSpec(
+                "object name", got=name, allowed="relative paths without '..', not ending in .tmp, .lock"
+            )
         return self.root.joinpath(*parts)
 
     def get(self, name: str) -> Stored | None:
@@ -79,7 +80,8 @@ class FileStore:
 
     def names(self, prefix: str) -> list[str]:
         """See `Store.names`."""
-        folder = self.root / prefix.rpartition("/")[0]
+        inside = prefix.rpartition("/")[0]
+        folder = self.path(inside) if inside else self.root
         files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(_OWN))
         names = (path.relative_to(self.root).as_posix() for path in files)
         return sorted(name for name in names if name.startswith(prefix))
@@ -92,16 +94,14 @@ class FileStore:
             Fenced: another process holds it.
         """
         path = self.path(name)
-        holder = _locked(path.with_name(f"{path.name}.lock"), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            holder.__enter__()
-        except BlockingIOError:
-            raise Fenced(f"another process works on {path}; stop it first, or wait for it") from None
-        except OSError as error:
-            raise Unavailable(f"cannot lock {path}: {error.strerror}") from error
         with ExitStack() as stack:
-            stack.push(holder)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(_locked(path.with_name(f"{path.name}.lock"), fcntl.LOCK_EX | fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise Fenced(f"another process works on {path}; stop it first, or wait for it") from None
+            except OSError as error:
+                raise Unavailable(f"cannot lock {path}: {error.strerror}") from error
             yield
 
 
