@@ -9,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -227,7 +228,7 @@ for number in range(1_000_000):
 
 def test_kill_9_while_writing_leaves_an_object_whole(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
-    for kill in range(12):
+    for kill in range(5):
         writer = python(WRITER, tmp_path)
         for _ in range(kill % 4 + 1):
             assert said(writer)
@@ -239,6 +240,43 @@ def test_kill_9_while_writing_leaves_an_object_whole(tmp_path: Path) -> None:
     version = store.get("head").version  # type: ignore[union-attr]
     store.put("head", b"goes on", expected=version)
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
+
+
+def put_and_die(store: FileStore, data: bytes, line: int) -> bool:
+    """Replace the head in a process that kills itself before the given line of Python; False if it had fewer."""
+    child = os.fork()
+    if child == 0:
+        left = line
+
+        def count_down(*_event: object) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return count_down
+
+        found = store.get("head")
+        sys.settrace(count_down)
+        store.put("head", data, expected=found and found.version)
+        os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def test_kill_9_at_any_line_of_a_write_leaves_the_old_or_the_new_object(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    old, new = b"old" * 100_000, b"new" * 100_000
+    store.put("head", old, expected=None)
+    found = list[bytes]()
+    while put_and_die(store, new, line=len(found) + 1):
+        found.append(stored_bytes(store, "head"))
+        assert found[-1] in {old, new}
+        assert store.names("") == ["head"]
+        if found[-1] == new:
+            store.put("head", old, expected=store.get("head").version)  # type: ignore[union-attr]
+    assert found.count(old) > 20
+    assert found.count(new) > 2
+    assert stored_bytes(store, "head") == new
+    assert not list(tmp_path.glob(".*.tmp"))
 
 
 HOLDER = """

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rcas.cli.options import find_search, json_option, search_argument, search_names, store_option
@@ -58,7 +59,7 @@ def status(search: str, store: str, as_json: bool) -> None:
     decided = Search.from_snapshot(head.state.search)
     console = Console(highlight=False, soft_wrap=True)
     began = datetime.fromtimestamp(head.state.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    message = f": {head.state.message}" if head.state.message else ""
+    message = f": {escape(head.state.message)}" if head.state.message else ""
     console.print(f"{search}: {head.state.phase}{message}, began {began}")
     for name, rule in decided.result.rules.items():
         if not rule.path:

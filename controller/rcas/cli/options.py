@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rcas.errors import InvalidSpec
+from rcas.errors import InvalidSpec, RcasError
 from rcas.spec import SearchSpec, parse_spec
 from rcas.state import Head, head_name, read_head
 from rcas.stores.file import FileStore
@@ -17,8 +17,11 @@ DEFAULT_STORE = "rcas-store"
 
 
 def _complete_search(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    store = FileStore(context.params.get("store") or DEFAULT_STORE, create=False)
-    return [name for name in search_names(store) if name.startswith(incomplete)]
+    try:
+        names = search_names(FileStore(context.params.get("store") or DEFAULT_STORE, create=False))
+    except RcasError:
+        return []  # No store yet: a message in the middle of a command line would only disturb.
+    return [name for name in names if name.startswith(incomplete)]
 
 
 store_option = click.option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,12 @@ def run(
 
     The same command goes on where it was, whatever ended it: Ctrl-C, kill -9 or a power cut.
     """
-    changes = {"params": budget_params, "madds": budget_madds}
-    final = override(read_spec(spec), workers=workers, budget={k: v for k, v in changes.items() if v})
-    flags = "".join(f" --budget-{name} {value}" for name, value in changes.items() if value)
-    search_and_print(final, store, as_json=as_json, again=f"rcasctl run {spec} --store {store}{flags}")
+    given = {"params": budget_params, "madds": budget_madds}
+    budget = {name: value for name, value in given.items() if value is not None}
+    final = override(read_spec(spec), workers=workers, budget=budget)
+    flags = [word for name, value in budget.items() for word in (f"--budget-{name}", value)]
+    again = shlex.join(["rcasctl", "run", str(spec), "--store", store, *flags])
+    search_and_print(final, store, as_json=as_json, again=again)
 
 
 def override(spec: SearchSpec, *, workers: int | None = None, budget: dict[str, Any] | None = None) -> SearchSpec:
