@@ -193,7 +193,7 @@ class Description(Model):
     input: tuple[int, int, int]
     num_classes: Count
     train_images: Count
-    cuda: bool
+    gpus: Annotated[int, Field(ge=0)]
     versions: dict[str, str]
 
 

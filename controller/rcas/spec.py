@@ -136,7 +136,7 @@ class SearchSpec(Model):
         default="auto",
         description="CPU threads of one training; auto divides the cores among the workers. They change results.",
     )
-    workers: Count | None = Field(default=None, description="Trainings at once; default: one per core, one per GPU.")
+    workers: Count | None = Field(default=None, description="Trainings at once; default: one per GPU or core.")
     max_attempts: Count = Field(default=3, description="Tries of one evaluation before the search stops.")
     speculate: bool = Field(default=True, description="Fill idle workers with what the next decisions probably need.")
 
@@ -170,13 +170,13 @@ class SearchSpec(Model):
                 got=space.num_classes,
                 allowed=f"{found.num_classes}, the classes of the data set",
             )
-        if self.device == "cuda" and not found.cuda:
+        if self.device == "cuda" and not found.gpus:
             raise InvalidSpec("device", got="cuda", allowed="cpu or auto: torch finds no GPU on this machine")
         return Protocol(
             draw=self.data.draw(),
             training=self.training,
             data_sha256=found.data_sha256,
-            device="cuda" if found.cuda and self.device != "cpu" else "cpu",
+            device="cuda" if found.gpus and self.device != "cpu" else "cpu",
             threads=threads,
             versions=found.versions,
         )

@@ -99,7 +99,8 @@ def test_kills_at_random_moments_change_nothing_that_was_decided(spec, tmp_path)
         if controller.poll() is None:
             controller.kill()
             kills.append(victim)
-        controller.communicate()
+        _, words = controller.communicate()
+        assert controller.returncode in {0, -signal.SIGKILL}, words.decode()
         head = read_head(FileStore(tmp_path / "killed"), "fashion")
         if head is not None and head.state.phase == "Complete":
             break

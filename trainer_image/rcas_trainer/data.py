@@ -214,7 +214,7 @@ def describe(source: DataSource, draw: Draw, space: Space | None = None) -> Desc
         input=data.raw_input,
         num_classes=data.num_classes,
         train_images=data.train_count,
-        cuda=torch.cuda.is_available(),
+        gpus=torch.cuda.device_count(),
         versions=versions(),
     )
 

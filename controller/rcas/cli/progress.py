@@ -19,7 +19,7 @@ from rcas.budget import Budget, format_count
 from rcas.cli.render import block_text, percent, point_json, points, used
 from rcas.controller.step import Controller, Step
 from rcas.costs import Cost
-from rcas.planning import forecast
+from rcas.forecast import forecast
 from rcas.search import Point
 
 

@@ -32,12 +32,13 @@ def run_locally(spec: SearchSpec, store: FileStore, clock: Clock, writer: str, w
     with store.alone(f"searches/{spec.name}/controller"):
         ledger = Ledger(store, spec.name, writer)
         state = ledger.take_over()
-        workers = spec.workers or available_cores()
         if state is None:
-            state = _begin(spec, workers, clock)
+            state = _begin(spec, clock)
             ledger.create(state)
         else:
             refuse_other_search(state.spec, spec)
+        workers = spec.workers or state.spec.workers or available_cores()
+        spec = spec.model_copy(update={"workers": workers})
         with LocalCluster(store, folder / "logs", workers=workers, threads=state.protocol.threads) as cluster:
             controller = Controller(ledger, store, cluster, state, slots=workers, spec=spec)
             while True:
@@ -51,10 +52,13 @@ def run_locally(spec: SearchSpec, store: FileStore, clock: Clock, writer: str, w
         return controller
 
 
-def _begin(spec: SearchSpec, workers: int, clock: Clock) -> SearchState:
+def _begin(spec: SearchSpec, clock: Clock) -> SearchState:
+    found = describe(spec.data.source(), spec.data.draw(), spec.space.build())
+    gpus = 0 if spec.device == "cpu" else found.gpus
+    workers = spec.workers or gpus or available_cores()
     threads = max(1, available_cores() // workers) if spec.threads == "auto" else spec.threads
-    found = describe(spec.data.source(), spec.data.draw(), spec.space.build(), threads=threads)
-    return new_state(spec, spec.protocol(found, threads), clock.now())
+    settled = spec.model_copy(update={"workers": workers})
+    return new_state(settled, settled.protocol(found, threads), clock.now())
 
 
 def refuse_other_search(stored: SearchSpec, given: SearchSpec) -> None:
