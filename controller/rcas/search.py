@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from rcas.budget import Budget
 from rcas.costs import Cost
-from rcas.errors import Conflict, InvalidSpec
+from rcas.errors import Conflict, CorruptState, InvalidSpec
 from rcas.evaluation import evaluation_key
 from rcas.greedy import Blocked, Problem, Rule, RuleState, StopPolicy, Tally, decide, start
 from rcas.planning import plan
@@ -257,6 +257,14 @@ class Search:
         Raises:
             CorruptState: its parts contradict each other.
         """
+        try:
+            return cls._restored(stored)
+        except (ValueError, LookupError, ArithmeticError, TypeError) as error:
+            cause = " ".join(f"{type(error).__name__}: {error}".split())
+            raise CorruptState(f"the stored parts of a search contradict each other: {cause[:200]}") from error
+
+    @classmethod
+    def _restored(cls, stored: Snapshot) -> Search:
         search = cls(
             stored.space,
             stored.budget,

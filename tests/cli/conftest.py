@@ -47,9 +47,7 @@ def rcasctl(*arguments: object, cwd: Path, **changes: str) -> subprocess.Complet
     )
 
 
-def refused(
-    *arguments: object, cwd: Path, code: int = 2, usage: bool = False, **changes: str
-) -> str:
+def refused(*arguments: object, cwd: Path, code: int = 2, usage: bool = False, **changes: str) -> str:
     """The one line on standard error of a command that ends with `code` and prints nothing else."""
     done = rcasctl(*arguments, cwd=cwd, **changes)
     assert (done.returncode, done.stdout) == (code, ""), done

@@ -75,7 +75,9 @@ def test_init_overwrites_only_with_force(tmp_path: Path) -> None:
 
 
 def test_init_names_a_path_that_cannot_be_written(tmp_path: Path) -> None:
-    assert refused("init", "no/folder.yaml", cwd=tmp_path).startswith("path: got 'no/folder.yaml', allowed: a writable")
+    assert refused("init", "no/folder.yaml", cwd=tmp_path).startswith(
+        "path: got 'no/folder.yaml', allowed: a writable"
+    )
 
 
 def test_validate_says_what_a_spec_means(folder: Path) -> None:

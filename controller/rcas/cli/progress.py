@@ -19,6 +19,7 @@ from rcas.budget import Budget, format_count
 from rcas.cli.render import block_text, percent, point_json, points, used
 from rcas.controller.step import Controller, Step
 from rcas.costs import Cost
+from rcas.greedy import Rule, decide, start
 from rcas.forecast import forecast
 from rcas.search import Point
 
@@ -52,22 +53,30 @@ class News:
     """Finds what is new since the last step."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, int] = {}
-        self._first = True
+        self._seen: dict[Rule, int] | None = None
 
-    def accepted(self, controller: Controller) -> list[tuple[str, Point, Point]]:
+    def accepted(self, controller: Controller, step: Step) -> list[tuple[Rule, Point, Point]]:
         """(rule, the network before, the network after) of every block accepted since.
 
         A search that goes on starts with what it had: that is no news.
         """
-        found = list[tuple[str, Point, Point]]()
+        if self._seen is None:
+            self._seen = _accepted_before(controller, step)
+        found = list[tuple[Rule, Point, Point]]()
         for name, rule in controller.search.result.rules.items():
-            before = self._seen.get(name, len(rule.path) if self._first else 0)
             pairs = list(zip(rule.path, rule.path[1:], strict=False))
-            found += [(name, *pair) for pair in pairs[max(0, before - 1) :]]
-            self._seen[name] = len(rule.path)
-        self._first = False
+            found += [(name, *pair) for pair in pairs[self._seen[name] :]]
+            self._seen[name] = len(pairs)
         return found
+
+
+def _accepted_before(controller: Controller, step: Step) -> dict[Rule, int]:
+    """How many blocks each rule had accepted before the step: as many as its results do not explain."""
+    search = controller.search
+    new = {collected.evaluation.network for collected in step.collected}
+    known = {network: accuracy for network, accuracy in search.known.items() if network not in new}
+    rules = [state.rule for state in search.states]
+    return {rule: len(decide(search.problem, start(search.problem, rule), known)[0].path) for rule in rules}
 
 
 class Estimate:
@@ -128,7 +137,7 @@ class PlainProgress:
             self._line(f"{when} {accuracy}  {item.evaluation.network}{reused}")
         for attempt in step.failed:
             self._line(f"{when} attempt {attempt.name} {attempt.outcome}: {attempt.message}")
-        for rule, before, after in self._news.accepted(controller):
+        for rule, before, after in self._news.accepted(controller, step):
             self._line(f"{when} {_accepted_text(controller, rule, before, after)}")
         if step.collected and not step.finished:
             self._line(f"{when} {len(controller.search.known)} evaluations done, {self._estimate.text}")
@@ -158,7 +167,7 @@ class JsonProgress:
             self._emit("evaluation", reused=item.reused, result=item.result.model_dump(mode="json"))
         for attempt in step.failed:
             self._emit("attempt_failed", **attempt._asdict())
-        for rule, _, after in self._news.accepted(controller):
+        for rule, _, after in self._news.accepted(controller, step):
             self._emit("accepted", rule=rule, **point_json(controller.search.problem.space, after))
         if step.collected:
             done = len(controller.search.known)
@@ -177,7 +186,7 @@ class LiveProgress:
     def update(self, controller: Controller, step: Step) -> None:
         """See `Progress.update`."""
         self._estimate.update(controller, step)
-        for rule, before, after in self._news.accepted(controller):
+        for rule, before, after in self._news.accepted(controller, step):
             self._live.console.print(Text(_accepted_text(controller, rule, before, after)))
         for attempt in step.failed:
             self._live.console.print(Text(f"attempt {attempt.name} {attempt.outcome}: {attempt.message}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from rcas.errors import InvalidSpec, SearchFailed
+from rcas.errors import InvalidSpec, SearchFailed, Unavailable
 from rcas.evaluation import DataSource, Description, Draw, Task
 from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, Assignment, Event, Question
 from rcas.runtimes.base import Attempt, Outcome
@@ -103,7 +104,10 @@ class LocalCluster:
             if not self._waiting:
                 return
             if worker is None:
-                worker = Worker(slot, self._logs, self._environment)
+                try:
+                    worker = Worker(slot, self._logs, self._environment)
+                except OSError as error:
+                    raise Unavailable(f"cannot start a worker: {error}") from error
                 self._workers[slot] = worker
                 self._selector.register(worker.events, selectors.EVENT_READ)
             if worker.attempt is None and worker.process.poll() is None:
@@ -168,9 +172,10 @@ class Worker:
         *lines, self._unread = self._unread.split(b"\n")
         ended = list[Attempt]()
         for line in lines:
-            attempt = self._take_in(Event.model_validate_json(line))
-            if attempt:
-                ended.append(attempt)
+            # Only the result object counts, so a line that is no event, whoever printed it, is no loss.
+            with contextlib.suppress(ValidationError):
+                if attempt := self._take_in(Event.model_validate_json(line)):
+                    ended.append(attempt)
         return ended
 
     def _take_in(self, event: Event) -> Attempt | None:
@@ -213,7 +218,7 @@ class Worker:
         self.events.close()
 
 
-def describe(source: DataSource, draw: Draw, space: Space, *, threads: int) -> Description:
+def describe(source: DataSource, draw: Draw, space: Space) -> Description:
     """Ask a trainer process what this machine and the data set are.
 
     Raises:
@@ -225,17 +230,23 @@ def describe(source: DataSource, draw: Draw, space: Space, *, threads: int) -> D
         [sys.executable, "-m", "rcas_trainer", "describe"],
         input=question.model_dump_json().encode(),
         capture_output=True,
-        env=worker_environment(threads),
+        env=worker_environment(threads=1),
         check=False,
     )
     words = done.stderr.decode(errors="replace").strip().splitlines()
     if done.returncode == EXIT_INVALID:
-        raise InvalidSpec.relayed(words[-1].removeprefix("rcas-trainer: ") if words else "invalid data")
+        line = words[-1].removeprefix("rcas-trainer: ") if words else "invalid data"
+        raise InvalidSpec.relayed(_in_words_of_the_spec(line))
     try:
         return Description.model_validate_json(done.stdout)
     except ValidationError:
         last = words[-1] if words else f"exit code {done.returncode}"
         raise SearchFailed(f"the trainer cannot describe the data: {last}") from None
+
+
+def _in_words_of_the_spec(line: str) -> str:
+    """A trainer's complaint with the names that the fields have in the spec that the user wrote."""
+    return re.sub(r"^(source|draw)\.", "data.", line).replace("space.num_classes:", "space.classes:", 1)
 
 
 def worker_environment(threads: int) -> dict[str, str]:
