@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from rcas.evaluation import DataSource, Draw, Protocol, Result, Task, Training, evaluation_key
 from rcas.messages import Assignment
@@ -107,6 +109,15 @@ def write_idx(folder: Path, images: np.ndarray, labels: np.ndarray, *, packed: b
                 (folder / f"{part}-{name}-ubyte.gz").write_bytes(gzip.compress(content, 1))
             else:
                 (folder / f"{part}-{name}-ubyte").write_bytes(content)
+    return folder
+
+
+def write_folder(folder: Path, images: Iterable[np.ndarray], labels: np.ndarray) -> Path:
+    """An image folder of PNG files."""
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = folder / f"class {label}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.astype(np.uint8)).save(path)
     return folder
 
 

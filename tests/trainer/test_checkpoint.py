@@ -51,7 +51,7 @@ def spoil(path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
             import hashlib
             import pickle
 
-            evil = pickle.dumps(print)
+            evil = pickle.dumps(print, protocol=2)
             fields = json.loads(header) | {"sha256": hashlib.sha256(evil).hexdigest()}
             path.write_bytes(json.dumps(fields).encode() + b"\n" + evil)
         case "a folder":

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from rcas.evaluation import DataSource, Description
+from rcas.evaluation import Description
 from rcas.messages import EXIT_INVALID, EXIT_OUT_OF_MEMORY
 from rcas_trainer import evaluate
 from rcas_trainer.__main__ import main
 
-from .builders import DIGITS, a_task, start_training
+from .builders import DIGITS, a_task
 
 
 def run(*arguments: str, text: str | None = None) -> Result:
@@ -89,12 +89,6 @@ def test_a_bad_task_is_one_line(tmp_path: Path) -> None:
     refused(trained(tmp_path, a_task(protocol={"versions": {}}).model_dump_json()), "protocol.versions")
     refused(run("train", str(tmp_path / "no.json"), "--result", "r", "--checkpoint", "c"), "no.json")
     assert not (tmp_path / "r").exists()
-
-
-def test_a_bad_task_of_the_real_process_is_one_line(tmp_path: Path) -> None:
-    process = start_training(a_task(source=DataSource(), protocol={"data_sha256": "1" * 64}), tmp_path)
-    output, errors = process.communicate(timeout=60)
-    assert (process.returncode, output, len(errors.splitlines())) == (EXIT_INVALID, "", 1)
 
 
 def test_out_of_memory_has_its_own_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

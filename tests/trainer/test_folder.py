@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from rcas.errors import InvalidSpec
 from rcas.evaluation import DataSource, Draw, Task
@@ -17,7 +16,7 @@ from rcas_trainer.errors import Interrupted
 from rcas_trainer.evaluate import evaluate
 from rcas_trainer.folder import centre_box, random_box
 
-from .builders import a_space, a_task, an_assignment, measured
+from .builders import a_space, a_task, an_assignment, measured, write_folder
 
 CPU = torch.device("cpu")
 DRAW = Draw(dataset="imagefolder", validation_per_class=2)
@@ -26,13 +25,9 @@ SPACE = a_space((3, 16, 16), 3)
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    pixels = np.random.default_rng(0)
-    for label, name in enumerate(["ant", "bee", "cat"]):
-        folder = tmp_path / "images" / "train" / name
-        folder.mkdir(parents=True)
-        for number in range(8):
-            image = pixels.integers(0, 80, (20 + number, 24, 3)) + 80 * label
-            Image.fromarray(image.astype(np.uint8)).save(folder / f"{number}.png")
+    pixels, labels = np.random.default_rng(0), np.arange(24) % 3
+    images = [pixels.integers(0, 80, (20 + number, 24, 3)) + 80 * label for number, label in enumerate(labels)]
+    write_folder(tmp_path / "images" / "train", images, labels)
     return tmp_path / "images"
 
 
@@ -53,8 +48,8 @@ def test_the_hash_notices_a_new_name_and_a_new_size(tree: Path) -> None:
     hashes = [describe(DataSource(path=str(tree)), DRAW, SPACE).data_sha256]
     for step, change in enumerate(
         (
-            lambda: (tree / "train/ant/0.png").rename(tree / "train/ant/00.png"),
-            lambda: (tree / "train/bee/0.png").write_bytes((tree / "train/bee/0.png").read_bytes() + b"\0"),
+            lambda: (tree / "train/class 0/0.png").rename(tree / "train/class 0/00.png"),
+            lambda: (tree / "train/class 1/1.png").write_bytes((tree / "train/class 1/1.png").read_bytes() + b"\0"),
         )
     ):
         change()
@@ -123,9 +118,9 @@ def test_boxes_stay_inside_the_image() -> None:
 
 
 def test_a_broken_image_is_named(tree: Path, tmp_path: Path) -> None:
-    for path in (tree / "train" / "bee").iterdir():
+    for path in (tree / "train" / "class 1").iterdir():
         path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(InvalidSpec, match=r"source\.path: got .*bee.*no readable image"):
+    with pytest.raises(InvalidSpec, match=r"source\.path: got .*class 1.*no readable image"):
         evaluate(an_assignment(a_folder_task(tree), tmp_path), stop=lambda: False, report=lambda _: None, startup_s=0)
 
 

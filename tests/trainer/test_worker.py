@@ -14,9 +14,10 @@ import pytest
 from rcas.evaluation import Task
 from rcas.messages import EXIT_INTERRUPTED, Event
 from rcas_trainer.errors import OutOfMemory, translated_memory_errors
+from rcas_trainer.evaluate import evaluate
 from rcas_trainer.worker import failure
 
-from .builders import a_space, a_task, an_assignment, start, the_result
+from .builders import a_space, a_task, an_assignment, measured, start, the_result
 
 LONG = {"epochs": 500, "batch_size": 16}
 
@@ -66,6 +67,8 @@ def test_assignments_one_after_the_other_good_and_bad_until_the_input_ends(worke
     good = a_task(epochs=1)
     worker.assign(good, tmp_path, "a")
     assert worker.next("finished").key == good.key
+    here = evaluate(an_assignment(good, tmp_path, "here"), stop=lambda: False, report=lambda _: None, startup_s=0)
+    assert measured(the_result(tmp_path, "a")) == measured(here)
     worker.write('{"task": 1}')
     bad = worker.next("failed")
     assert (bad.reason, bad.key) == ("invalid", None)
@@ -99,13 +102,7 @@ def test_a_stop_in_training_leaves_a_checkpoint(worker: Worker, tmp_path: Path, 
     assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
 
 
-def test_an_idle_worker_ends_quietly_on_sigterm(worker: Worker) -> None:
-    worker.next("ready")
-    worker.process.send_signal(signal.SIGTERM)
-    assert worker.process.wait(timeout=60) == 0
-
-
-def test_two_workers_with_the_same_evaluation_train_it_once(worker: Worker, tmp_path: Path) -> None:
+def test_two_workers_with_the_same_evaluation_train_it_once_and_end_quietly(worker: Worker, tmp_path: Path) -> None:
     other = Worker()
     try:
         task = a_task(epochs=3)
@@ -114,6 +111,8 @@ def test_two_workers_with_the_same_evaluation_train_it_once(worker: Worker, tmp_
         for one in (worker, other):
             one.assign(task, tmp_path)
         said = [list(until_finished(one)) for one in (worker, other)]
+        worker.process.send_signal(signal.SIGTERM)
+        assert [worker.end(), other.end()] == [0, 0]
     finally:
         other.process.kill()
         other.process.communicate(timeout=60)

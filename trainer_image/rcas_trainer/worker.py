@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -72,7 +71,7 @@ class Worker:
         self._unpaid_startup_s = time.monotonic() - STARTED_S
         self.emit(Event(event="ready"))
 
-    def carry_out(self, line: str) -> None:
+    def carry_out(self, line: bytes) -> None:
         """Train one assignment and tell how it went.
 
         Raises:
@@ -103,7 +102,7 @@ def serve() -> int:
     with a checkpoint.
     """
     stop = StopRequest()
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     stop.listen(then=lambda: lines.put(None))
     worker = Worker(_protocol_output(), stop)
     threading.Thread(target=_read_lines, args=(lines, stop), daemon=True).start()
@@ -117,7 +116,7 @@ def serve() -> int:
     return 0
 
 
-def parse_assignment(line: str) -> Assignment:
+def parse_assignment(line: bytes) -> Assignment:
     """Read one line of standard input.
 
     Raises:
@@ -147,12 +146,16 @@ def _protocol_output() -> TextIO:
     return output
 
 
-def _read_lines(lines: queue.SimpleQueue[str | None], stop: StopRequest) -> None:
+def _read_lines(lines: queue.SimpleQueue[bytes | None], stop: StopRequest) -> None:
+    # Not sys.stdin: its lock, held while this thread waits, can abort Python when the main thread ends. A last
+    # line without its end is half of what a dying controller wrote.
+    begun = b""
     try:
-        for line in sys.stdin:
-            if line.strip():
+        while chunk := os.read(0, 1 << 16):
+            *whole, begun = (begun + chunk).split(b"\n")
+            for line in filter(bytes.strip, whole):
                 lines.put(line)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         log(f"standard input cannot be read: {first_line(error)}")
     stop.ask()
     lines.put(None)
