@@ -14,6 +14,9 @@ EXIT_OUT_OF_MEMORY = 3
 EXIT_INTERRUPTED = 75
 """Asked to stop; a checkpoint was written, the same task goes on from it."""
 
+WORKER_VARIABLE = "RCAS_WORKER"
+"""Environment variable with the number of a worker on its machine, from 0."""
+
 
 class Question(Model):
     """What a trainer is asked to describe: a data set as a draw and a space see it."""

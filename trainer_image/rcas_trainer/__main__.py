@@ -12,22 +12,13 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from rcas.errors import InvalidSpec, RcasError
-from rcas.evaluation import DataSource, Draw, Model, Task
-from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_OUT_OF_MEMORY, Assignment, Event
-from rcas.space import Space
+from rcas.evaluation import Task
+from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_OUT_OF_MEMORY, Assignment, Event, Question
 from rcas_trainer.errors import Interrupted, OutOfMemory, first_line, invalid, log
 from rcas_trainer.memory import keep_freed_memory
 
 M = TypeVar("M", bound=BaseModel)
 _TORCH_PACKAGES = ("torch", "torchvision", "sklearn", "numpy")
-
-
-class Question(Model):
-    """What `describe` is asked."""
-
-    source: DataSource = DataSource.model_validate({})
-    draw: Draw
-    space: Space | None = None
 
 
 @click.group()

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from rcas.errors import InvalidSpec
 from rcas.evaluation import Protocol, Task, Training
+from rcas.messages import WORKER_VARIABLE
 from rcas_trainer.augment import Augmentation
 from rcas_trainer.checkpoint import Checkpoint, State
 from rcas_trainer.data import Batch, Data
@@ -224,6 +225,8 @@ def prepare_device(protocol: Protocol) -> torch.device:
     torch.set_num_threads(protocol.threads)
     if protocol.device == "cuda":
         _make_cuda_deterministic()
+        # Workers of one machine share its GPUs evenly.
+        return torch.device("cuda", int(os.environ.get(WORKER_VARIABLE, "0")) % torch.cuda.device_count())
     return torch.device(protocol.device)
 
 

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from rcas.errors import InvalidSpec, SearchFailed, Unavailable
 from rcas.evaluation import DataSource, Description, Draw, Task
-from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, Assignment, Event, Question
+from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, WORKER_VARIABLE, Assignment, Event, Question
 from rcas.runtimes.base import Attempt, Outcome
 from rcas.space import Space
 from rcas.state import checkpoint_name, result_name
@@ -147,7 +147,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**environment, "RCAS_WORKER": str(slot)},
+                env={**environment, WORKER_VARIABLE: str(slot)},
                 # Ctrl-C must reach the controller alone: it decides when workers write their checkpoints.
                 start_new_session=True,
             )
