@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from cli.conftest import SPEC, Finished, environment, rcasctl, refused
 
 
@@ -261,11 +262,6 @@ def test_data_that_is_not_there_is_one_line(folder: Path) -> None:
 def test_too_few_images_are_one_line_in_the_words_of_the_spec(folder: Path) -> None:
     (folder / "tiny.yaml").write_text(SPEC.replace("validation_per_class: 20", "validation_per_class: 400"))
     assert refused("run", "tiny.yaml", cwd=folder).startswith("data.validation_per_class: got '400', allowed: fewer")
-
-
-def test_a_wrong_number_of_classes_is_one_line(folder: Path) -> None:
-    (folder / "tiny.yaml").write_text(SPEC.replace("classes: 10", "classes: 11"))
-    assert refused("run", "tiny.yaml", cwd=folder).startswith("space.classes: got '11', allowed: 10, the classes of")
 
 
 def test_a_store_that_cannot_be_made_is_one_line(folder: Path) -> None:

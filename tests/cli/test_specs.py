@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cli.conftest import RCASCTL, Finished, environment, rcasctl, refused
 
+from cli.conftest import RCASCTL, Finished, environment, rcasctl, refused
 from rcas.spec import SearchSpec, parse_spec
 
 CIFAR = "5,3,1,1 / 5,2,3,3,5 / 5,3,3,6 / 1,6,4,6 / 5,4,6,4,1 / -"

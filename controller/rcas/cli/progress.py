@@ -19,8 +19,8 @@ from rcas.budget import Budget, format_count
 from rcas.cli.render import block_text, percent, point_json, points, used
 from rcas.controller.step import Controller, Step
 from rcas.costs import Cost
-from rcas.greedy import Rule, decide, start
 from rcas.forecast import forecast
+from rcas.greedy import Rule, decide, start
 from rcas.search import Point
 
 
