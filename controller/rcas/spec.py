@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -21,6 +22,8 @@ from rcas.greedy import STOP_POLICIES, Rule, StopPolicy
 from rcas.search import DEFAULT_RULES, Search
 from rcas.space import Head, Space, Stage, Stem
 
+Path = tuple[int | str, ...]
+"""Where a value stands in a spec: names of fields and indices of lists."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$")]
 """A name that is a folder, an object key and a Kubernetes label at once."""
 
@@ -242,9 +245,26 @@ def build_spec(data: dict[Any, Any]) -> SearchSpec:
         InvalidSpec: the first mistake, with its field, the value and what is allowed.
     """
     try:
-        return SearchSpec.model_validate(data)
+        spec = SearchSpec.model_validate(data)
     except ValidationError as error:
         raise explain(error, data) from None
+    for path, truth in _truths_taken_for_numbers(data, spec.model_dump()):
+        allowed = "a number (YAML reads yes, no, on and off as true and false)"
+        raise InvalidSpec(_field(path), got=truth, allowed=allowed)
+    return spec
+
+
+def _truths_taken_for_numbers(given: Any, taken: Any, path: Path = ()) -> Iterator[tuple[Path, bool]]:
+    """Where pydantic has made 1 of true or 0 of false: `max_blocks: no` must not mean 0."""
+    if isinstance(given, bool):
+        if not isinstance(taken, bool):
+            yield path, given
+    elif isinstance(given, dict):
+        for name, value in given.items():
+            yield from _truths_taken_for_numbers(value, taken[name], (*path, name))
+    elif isinstance(given, list | tuple):
+        for index, (value, found) in enumerate(zip(given, taken, strict=True)):
+            yield from _truths_taken_for_numbers(value, found, (*path, index))
 
 
 def explain(error: ValidationError, data: object) -> InvalidSpec:
@@ -252,7 +272,7 @@ def explain(error: ValidationError, data: object) -> InvalidSpec:
     problems = error.errors(include_url=False)
     first = problems[0]
     path = _path(first["loc"], data)
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    field = _field(path)
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InvalidSpec):
         # A cause that names its own place in the spec knows better than the validator that it was raised in.
@@ -266,7 +286,11 @@ def explain(error: ValidationError, data: object) -> InvalidSpec:
     return InvalidSpec(field or "spec", got=first["input"], allowed=", or ".join(alternatives))
 
 
-def _path(location: tuple[int | str, ...], data: object) -> tuple[int | str, ...]:
+def _field(path: Path) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def _path(location: Path, data: object) -> Path:
     """`location` as a path in `data`: without the names that pydantic gives the members of a union."""
     path = list[int | str]()
     for part in location:
@@ -284,14 +308,14 @@ def _allowed(message: str) -> str:
     return message.removeprefix("Value error, ").removeprefix("Input should be ")
 
 
-def _unknown_field(field: str, location: tuple[int | str, ...]) -> InvalidSpec:
+def _unknown_field(field: str, location: Path) -> InvalidSpec:
     known = _fields_at(location[:-1])
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     hint = f"{close[0]} (did you mean that?)" if close else ", ".join(known)
     return InvalidSpec(field, got="an unknown field", allowed=hint)
 
 
-def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+def _fields_at(location: Path) -> list[str]:
     """Names of the fields of the object at `location` in a spec, out of its JSON Schema."""
     schema = SearchSpec.model_json_schema()
 

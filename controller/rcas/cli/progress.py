@@ -65,7 +65,7 @@ class News:
         found = list[tuple[Rule, Point, Point]]()
         for name, rule in controller.search.result.rules.items():
             pairs = list(zip(rule.path, rule.path[1:], strict=False))
-            found += [(name, *pair) for pair in pairs[self._seen[name] :]]
+            found.extend((name, before, after) for before, after in pairs[self._seen[name] :])
             self._seen[name] = len(pairs)
         return found
 
@@ -75,7 +75,7 @@ def _accepted_before(controller: Controller, step: Step) -> dict[Rule, int]:
     search = controller.search
     new = {collected.evaluation.network for collected in step.collected}
     known = {network: accuracy for network, accuracy in search.known.items() if network not in new}
-    rules = [state.rule for state in search.states]
+    rules: list[Rule] = [state.rule for state in search.states]
     return {rule: len(decide(search.problem, start(search.problem, rule), known)[0].path) for rule in rules}
 
 

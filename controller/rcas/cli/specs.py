@@ -17,7 +17,13 @@ from rcas.spec import SearchSpec
 
 @click.command()
 @click.argument("network")
-@click.option("--skeleton", type=click.Choice(["cifar", "imagenet"]), default="cifar", show_default=True)
+@click.option(
+    "--skeleton",
+    type=click.Choice(["cifar", "imagenet"]),
+    default="cifar",
+    show_default=True,
+    help="Which of the paper's.",
+)
 @click.option("--classes", type=click.IntRange(2, 1_000_000), help="Default: 100 (cifar), 1000 (imagenet).")
 @click.option("--spec", type=click.Path(path_type=Path), help="Use the space of this spec instead.")
 @json_option
