@@ -23,6 +23,7 @@ Rule = Literal["UC", "APR", "AMR", "JOINT"]
 RULES: tuple[Rule, ...] = ("UC", "APR", "AMR", "JOINT")
 StopPolicy = Literal["drop-infeasible", "first-infeasible"]
 STOP_POLICIES: tuple[StopPolicy, ...] = ("drop-infeasible", "first-infeasible")
+StopReason = Literal["full", "budget", "first-infeasible", "min-gain", "max-blocks"]
 Known = Mapping[Network, Fraction]
 """Accuracies by network."""
 
@@ -49,6 +50,8 @@ class Problem:
             raise InvalidSpec("stop", got=self.stop, allowed=" or ".join(STOP_POLICIES))
         if self.max_blocks is not None and self.max_blocks < 0:
             raise InvalidSpec("max_blocks", got=self.max_blocks, allowed="a whole number from 0")
+        if self.min_gain is not None and abs(self.min_gain) > 1:
+            raise InvalidSpec("min_gain", got=str(self.min_gain)[:20], allowed="an accuracy difference from -1 to 1")
         start = self.space.cost(self.space.start)
         for name in self.budget.exceeded(start):
             raise InvalidSpec(
@@ -125,7 +128,7 @@ class RuleState:
     monotonicity: Tally = field(default=Tally())
     measured: frozenset[Network] = frozenset()
     offered: int = 0
-    stopped: str | None = None
+    stopped: StopReason | None = None
 
 
 class Blocked(NamedTuple):
@@ -137,7 +140,7 @@ class Blocked(NamedTuple):
 class Done(NamedTuple):
     """The rule ended; says why."""
 
-    reason: str
+    reason: StopReason
 
 
 def start(problem: Problem, rule: Rule) -> RuleState:
@@ -289,7 +292,7 @@ def extend(problem: Problem, state: RuleState, element: Element, accuracy: Fract
     )
 
 
-def _stop_reason(problem: Problem, state: RuleState) -> str | None:
+def _stop_reason(problem: Problem, state: RuleState) -> StopReason | None:
     if problem.max_blocks is not None and len(state.path) >= problem.max_blocks:
         return "max-blocks"
     if not state.queue:

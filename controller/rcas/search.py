@@ -176,9 +176,8 @@ class Search:
         network = self._asked.get(key)
         if network is None:
             raise InvalidSpec("key", got=key, allowed="a key that ask() has returned")
-        if not (isinstance(correct, int) and isinstance(total, int) and 0 <= correct <= total and total > 0):
-            raise InvalidSpec("correct, total", got=(correct, total), allowed="integers, 0 <= correct <= total")
-        if self._counts.setdefault(network, (correct, total)) != (correct, total):
+        counts = _counts(correct, total)
+        if self._counts.setdefault(network, counts) != counts:
             raise Conflict(f"{network} was told as {self._counts[network]}, now as {(correct, total)}")
         self._known[network] = Fraction(correct, total)
         for rule, state in self._states.items():
@@ -275,12 +274,20 @@ class Search:
             protocol=stored.protocol,
             replicate=stored.replicate,
         )
-        search._counts = {stored.space.network(name): counts for name, counts in stored.results.items()}
+        search._counts = {stored.space.network(name): _counts(*counts) for name, counts in stored.results.items()}
         search._known = {network: Fraction(*counts) for network, counts in search._counts.items()}
         search._asked = {search.key(network): network for network in search._counts}
         search._asked |= {key: stored.space.network(name) for key, name in stored.asked.items()}
+        if any(search.key(network) != key for key, network in search._asked.items()):
+            raise CorruptState("the stored search contradicts itself: asked")
         search._states = {r.rule: r.restore(search.problem, search._known) for r in stored.rules}
         return search
+
+
+def _counts(correct: int, total: int) -> tuple[int, int]:
+    if not (isinstance(correct, int) and isinstance(total, int) and 0 <= correct <= total and total > 0):
+        raise InvalidSpec("correct, total", got=(correct, total), allowed="integers, 0 <= correct <= total")
+    return correct, total
 
 
 def _exact(min_gain: float | Fraction | str) -> Fraction:

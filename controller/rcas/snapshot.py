@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
 
@@ -10,7 +11,19 @@ from pydantic import ValidationError
 from rcas.budget import Budget
 from rcas.errors import CorruptState, InvalidSpec
 from rcas.evaluation import Model
-from rcas.greedy import Known, Problem, Rule, RuleState, StopPolicy, Tally, enqueue, extend, start
+from rcas.greedy import (
+    Known,
+    Problem,
+    Rule,
+    RuleState,
+    StopPolicy,
+    StopReason,
+    Tally,
+    decide,
+    enqueue,
+    extend,
+    start,
+)
 from rcas.space import Element, Space
 
 
@@ -30,7 +43,7 @@ class StoredRule(Model):
     monotonicity: tuple[int, int, Fraction, Fraction]
     measured: tuple[str, ...]
     offered: int
-    stopped: str | None
+    stopped: StopReason | None
 
     @classmethod
     def of(cls, state: RuleState) -> StoredRule:
@@ -50,28 +63,54 @@ class StoredRule(Model):
         )
 
     def restore(self, problem: Problem, known: Known) -> RuleState:
-        """The state that was stored; keys and costs are computed anew."""
-        state = start(problem, self.rule)
-        if self.started:
-            state = RuleState(self.rule, state.network, known[state.network], state.filled)
+        """The state that was stored; keys and costs are computed anew.
+
+        Raises:
+            CorruptState: its parts contradict each other, the problem or what is known.
+        """
+        first = start(problem, self.rule)
+        along = [replace(first, accuracy=known[first.network]) if self.started else first]
         for position, block, accuracy in self.path:
-            state = extend(problem, state, Element(position, block), accuracy)
+            element = Element(position, block)
+            self._require(element in problem.space.elements and position not in along[-1].filled, "path")
+            along.append(extend(problem, along[-1], element, accuracy))
+            self._require(self.started and accuracy == known[along[-1].network], "path")
         entries = [(Element(position, block), gain, at) for position, block, gain, at in self.queue]
-        state = enqueue(problem, state, entries)
-        return RuleState(
-            rule=self.rule,
-            network=state.network,
-            accuracy=state.accuracy,
-            filled=state.filled,
-            queue=state.queue,
-            parked=state.parked,
-            path=state.path,
+        free = [c.element for c in (*first.queue, *first.parked) if c.element.position not in along[-1].filled]
+        self._require(sorted(free) == sorted(element for element, _, _ in entries), "queue")
+        self._check_gains(problem, along, entries, known)
+        for checked, broken, total, worst in (self.submodularity, self.monotonicity):
+            self._require(0 <= broken <= checked and 0 <= worst <= total <= checked, "counters")
+        self._require(self.offered >= len(self.path), "counters")
+        measured = frozenset(problem.space.network(name) for name in self.measured)
+        self._require(measured <= known.keys(), "measured")
+        state = replace(
+            enqueue(problem, along[-1], entries),
             submodularity=Tally(*self.submodularity),
             monotonicity=Tally(*self.monotonicity),
-            measured=frozenset(problem.space.network(name) for name in self.measured),
+            measured=measured,
             offered=self.offered,
-            stopped=self.stopped,
         )
+        self._require(decide(problem, state, {})[0].stopped == self.stopped, "stopped")
+        return replace(state, stopped=self.stopped)
+
+    def _check_gains(
+        self,
+        problem: Problem,
+        along: list[RuleState],
+        entries: list[tuple[Element, Fraction | None, int]],
+        known: Known,
+    ) -> None:
+        """A gain belongs to the state in which it was measured; `along` holds the states by accepted blocks."""
+        self._require(all(0 <= at < len(along) for _, _, at in entries), "queue")
+        for at, state in enumerate(along):
+            then = enqueue(problem, state, [entry for entry in entries if entry[2] == at and entry[1] is not None])
+            for c in (*then.queue, *then.parked):
+                self._require(state.accuracy is not None and c.gain == known[c.network] - state.accuracy, "queue")
+
+    def _require(self, holds: bool, field: str) -> None:
+        if not holds:
+            raise CorruptState(f"the stored search contradicts itself: {field} of rule {self.rule}")
 
 
 class Snapshot(Model):

@@ -6,11 +6,11 @@ from fractions import Fraction
 from itertools import product
 
 import pytest
-from core import builders
-from core.reference import Rules, Trace, lazy_greedy, naive_greedy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core import builders
+from core.reference import Rules, Trace, lazy_greedy, naive_greedy
 from rcas import Budget, InvalidSpec, Search, Space, Stage
 from rcas.greedy import RULES, STOP_POLICIES, Tally
 
@@ -52,6 +52,8 @@ def test_lazy_takes_the_path_of_naive_greedy_where_returns_diminish(problem):
         assert outcome(search) == (plain.path, plain.stopped), (rule, stop)
         assert search.result.rules[rule].submodularity.broken == 0
         assert search.result.evaluations <= plain.evaluations
+        if stop == "drop-infeasible" and min_gain is None:
+            assert search.result.offered == plain.evaluations
 
 
 @settings(max_examples=300, deadline=None)
