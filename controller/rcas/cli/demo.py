@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from fractions import Fraction
 from importlib.resources import files
 
 import click
-from rich.console import Console
 
 from rcas.cli.options import operational_options
-from rcas.cli.render import percent
+from rcas.cli.render import open_console, percent
 from rcas.cli.run import override, search_and_print
 from rcas.controller.local import available_cores
 from rcas.controller.replicates import measure_replicates
@@ -28,7 +28,7 @@ def demo(store: str, as_json: bool, workers: int | None) -> None:
     """The quick start: search on the handwritten digits of scikit-learn, 3 rules, about 3 minutes on 2 cores."""
     text = files("rcas").joinpath("demo.yaml").read_text(encoding="utf-8")
     spec = override(parse_spec(text, "demo.yaml"), workers=workers)
-    console = Console(highlight=False, soft_wrap=True, quiet=as_json)
+    console = open_console(quiet=as_json)
     console.print(
         "Searching on 1,797 real images of handwritten digits. Stop it at any moment; the same command goes on."
     )
@@ -41,10 +41,13 @@ def demo(store: str, as_json: bool, workers: int | None) -> None:
     slots = workers or available_cores()
     logs = opened.path(f"searches/{spec.name}/logs")
     console.print(
-        f"\nTraining the start and the best network from {SEEDS} seeds each, to see how much of it is noise ..."
+        f"\nTraining the start and the best network from {SEEDS} other seeds each, to see how much of it is noise ..."
     )
     with LocalCluster(opened, logs, workers=slots, threads=controller.protocol.threads) as cluster:
-        found = measure_replicates(controller, opened, cluster, {start, best.network}, SEEDS)
+        found = measure_replicates(controller, opened, cluster, {start, best.network}, range(1, SEEDS + 1))
+    if as_json:
+        seeds = {str(network): [float(accuracy) for accuracy in found[network]] for network in found}
+        click.echo(json.dumps({"event": "replicates", "accuracies": seeds}))
     for line in noise_report(found[start], found[best.network], start, best.network):
         console.print(line)
     console.print(
@@ -66,8 +69,8 @@ def noise_report(before: list[Fraction], after: list[Fraction], start: Network, 
     return [
         f"  start  {percent(_mean(before))} +- {statistics.stdev(map(float, before)) * 100:.2f}   {start}",
         f"  best   {percent(_mean(after))} +- {statistics.stdev(map(float, after)) * 100:.2f}   {best}",
-        f"  gain   {gain * 100:+.2f} points; one training varies by {spread * 100:.2f} points (standard deviation), "
-        f"the gain by {error * 100:.2f}. {verdict}",
+        f"  gain   {gain * 100:+.2f} +- {error * 100:.2f} points (standard error); "
+        f"one training varies by {spread * 100:.2f} points from seed to seed. {verdict}",
     ]
 
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rcas.cli.options import find_search, json_option, search_argument, search_names, store_option
-from rcas.cli.render import STOPPED, block_text, percent, point_json, points, print_result, used
+from rcas.cli.render import STOPPED, block_text, open_console, percent, point_json, points, print_result, used
 from rcas.errors import InvalidSpec
 from rcas.greedy import RULES, Rule
 from rcas.search import Search
@@ -42,7 +42,7 @@ def list_searches(store: str, as_json: bool) -> None:
         counts = (str(max(row["accepted"].values(), default=0)), str(row["evaluations"]))
         costs = (f"{best['params']:,}", f"{best['madds']:,}")
         table.add_row(row["search"], row["phase"], *counts, f"{best['accuracy']:.2%}", *costs)
-    Console(highlight=False).print(table if rows else "No searches yet.")
+    open_console().print(table if rows else "No searches yet.")
 
 
 @click.command()
@@ -57,7 +57,7 @@ def status(search: str, store: str, as_json: bool) -> None:
         click.echo(json.dumps(found))
         return
     decided = Search.from_snapshot(head.state.search)
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console()
     began = datetime.fromtimestamp(head.state.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
     message = f": {escape(head.state.message)}" if head.state.message else ""
     console.print(f"{search}: {head.state.phase}{message}, began {began}")
@@ -128,7 +128,7 @@ def explain(search: str, store: str, as_json: bool, rule: Rule | None, block: in
     if as_json:
         click.echo(json.dumps({n: [_decision_json(found, i, d) for i, d in ds] for n, ds in decisions.items()}))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console()
     for name, numbered in decisions.items():
         for number, decision in numbered:
             _print_decision(console, found, name, number, decision, None if every else SHOWN_CANDIDATES)

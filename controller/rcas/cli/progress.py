@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rcas.budget import Budget, format_count
-from rcas.cli.render import block_text, percent, point_json, points, used
+from rcas.cli.render import block_text, open_console, percent, point_json, points, used
 from rcas.controller.step import Controller, Step
 from rcas.costs import Cost
 from rcas.forecast import forecast
@@ -35,7 +35,7 @@ class Progress(Protocol):
 @contextmanager
 def open_progress(*, as_json: bool, again: str) -> Generator[Progress]:
     """The display that fits; on Ctrl-C or SIGTERM it says how to go on."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console()
     try:
         if as_json:
             yield JsonProgress()

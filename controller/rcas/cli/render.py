@@ -27,6 +27,18 @@ STOPPED = {
 }
 
 
+WIDTH_OF_FILES = 200
+"""Columns of output that goes to no terminal: tables there are read by programs, or unfolded."""
+
+
+def open_console(*, quiet: bool = False) -> Console:
+    """Where text goes."""
+    console = Console(highlight=False, soft_wrap=True, quiet=quiet)
+    if not console.is_terminal:
+        console.width = WIDTH_OF_FILES
+    return console
+
+
 def percent(accuracy: Fraction) -> str:
     """An accuracy for people, such as `76.10 %`."""
     return f"{float(accuracy):.2%}".replace("%", " %")
@@ -98,7 +110,7 @@ def print_result(name: str, search: Search, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"search": name, **result_json(search)}))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console()
     found, budget = search.result, search.problem.budget
     if found.best is None:
         console.print(f"Search {name}: nothing is decided yet.")

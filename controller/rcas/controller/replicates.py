@@ -17,9 +17,9 @@ POLL_S = 2.0
 
 
 def measure_replicates(
-    controller: Controller, store: Store, cluster: Cluster, networks: Iterable[Network], count: int
+    controller: Controller, store: Store, cluster: Cluster, networks: Iterable[Network], replicates: Iterable[int]
 ) -> dict[Network, list[Fraction]]:
-    """Accuracies of each network from `count` seeds, the search's own (replicate 0) first.
+    """Accuracies of each network from other seeds: replicate 0 is the one that the search chose by.
 
     Results that the store has are not trained again.
 
@@ -37,7 +37,7 @@ def measure_replicates(
             source=controller.spec.data.source(),
         )
         for network in networks
-        for replicate in range(count)
+        for replicate in replicates
     }
     missing = {task.key for task in tasks.values() if read_result(store, task.key) is None}
     for task in tasks.values():
