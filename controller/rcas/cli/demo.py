@@ -25,7 +25,7 @@ SEEDS = 5
 @click.command()
 @operational_options
 def demo(store: str, as_json: bool, workers: int | None) -> None:
-    """The quick start: search on the handwritten digits of scikit-learn, 3 rules, about 3 minutes on 2 cores."""
+    """The quick start: search on the handwritten digits of scikit-learn, 3 rules, about 2 minutes on 2 cores."""
     text = files("rcas").joinpath("demo.yaml").read_text(encoding="utf-8")
     spec = override(parse_spec(text, "demo.yaml"), workers=workers)
     console = open_console(quiet=as_json)

@@ -40,7 +40,7 @@ def open_progress(*, as_json: bool, again: str) -> Generator[Progress]:
         if as_json:
             yield JsonProgress()
         elif console.is_terminal:
-            with Live(console=console, auto_refresh=False, transient=False) as live:
+            with Live(Text("Reading the data ..."), console=console, auto_refresh=False) as live:
                 yield LiveProgress(live)
         else:
             yield PlainProgress(console)
@@ -208,7 +208,7 @@ class LiveProgress:
             network = search.network_of(attempt.key)
             so_far = f"{attempt.correct / attempt.total:.1%} so far" if attempt.total else ""
             running.add_row("training", f"epoch {attempt.epoch}/{attempt.epochs}", so_far, str(network))
-        avoided = max(0, found.offered - found.demanded)
+        avoided = max(0, found.offered - max(1, found.demanded))
         counts = f"{found.evaluations} evaluations done, {len(step.running)} running, {avoided} avoided"
         line = f"{counts}; {self._estimate.text}; {duration(self._estimate.elapsed_s)}"
         return Group(table, running, Text("done" if step.finished else line))

@@ -149,7 +149,7 @@ def _highest(found: SearchResult) -> Iterable[str]:
     if found.best and found.highest and found.highest.accuracy > found.best.accuracy:
         yield (
             f"  An earlier network on a path measured higher, {percent(found.highest.accuracy)}: "
-            f"{found.highest.network}. min_gain: 0 would have stopped there."
+            f"{found.highest.network}. `min_gain: 0` ends a rule before a block that lowers the accuracy."
         )
 
 

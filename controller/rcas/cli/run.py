@@ -63,6 +63,8 @@ def search_and_print(spec: SearchSpec, store: str, *, as_json: bool, again: str)
 
     `again` is the command that goes on with it.
     """
+    if not as_json:
+        click.echo(f"Search {spec.name} in {store}: the trainer starts and reads the data ...", err=True)
     writer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
     with open_progress(as_json=as_json, again=again) as progress:
         controller = run_locally(spec, FileStore(store), SystemClock(), writer, progress.update)
