@@ -314,7 +314,7 @@ def enter_and_leave(store: FileStore, name: str) -> None:
 
 def test_a_folder_that_cannot_be_made_is_invalid(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for root in (tmp_path / "file", tmp_path / "file" / "store", Path("/proc/rcas-store")):
+    for root in (tmp_path / "file", tmp_path / "file" / "store", Path("/proc/rcas-store"), "~nobody-here/x"):
         with pytest.raises(InvalidSpec, match=r"store: got .*allowed: a folder \(") as caught:
             FileStore(root)
         assert "\n" not in str(caught.value)

@@ -136,7 +136,7 @@ def test_a_killed_worker_is_replaced_and_its_evaluation_tried_again(store: FileS
             killed.extend(workers_of(os.getpid()))
             os.kill(killed[0], signal.SIGKILL)
 
-    controller = run_locally(a_spec(epochs=40), store, SystemClock(), "test", kill_once)
+    controller = run_locally(a_spec(epochs=40, max_blocks=0), store, SystemClock(), "test", kill_once)
     assert [attempt.outcome for attempt in failed] == ["error"]
     assert "SIGKILL" in failed[0].message
     assert controller.counters.failures == 1
@@ -295,6 +295,7 @@ def test_describe_says_what_a_trainer_that_fails_says(monkeypatch: pytest.Monkey
     space = Space((1, 8, 8), 10, (Stage(8, 2),))
     for body, error, message in (
         ("echo 'rcas-trainer: source.path: bad' >&2; exit 2", InvalidSpec, r"^data\.path: bad$"),
+        ("echo 'rcas-trainer: draw.draw_seed: bad' >&2; exit 2", InvalidSpec, r"^data\.draw_seed: bad$"),
         ("echo 'rcas-trainer: space.num_classes: bad' >&2; exit 2", InvalidSpec, r"^space\.classes: bad$"),
         ("echo 'boom' >&2; exit 1", SearchFailed, "the trainer cannot describe the data: boom"),
         ("echo '{}'", SearchFailed, "the trainer cannot describe the data: exit code 0"),

@@ -26,7 +26,10 @@ class FileStore:
     """
 
     def __init__(self, root: str | os.PathLike[str], *, create: bool = True) -> None:
-        self.root = Path(root).expanduser().absolute()
+        try:
+            self.root = Path(root).expanduser().absolute()
+        except RuntimeError as error:
+            raise InvalidSpec("store", got=str(root), allowed=f"a folder ({error})") from None
         if not create and not self.root.is_dir():
             raise InvalidSpec("store", got=str(root), allowed="a folder that a search was run in")
         try:
