@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+BEGINS = "Search tiny begins in rcas-store: the trainer starts and reads the data ..."
+"""What `run` says on standard error about a new search."""
 RCASCTL = Path(sys.executable).with_name("rcasctl")
 SPEC = """
 name: tiny
@@ -51,7 +53,7 @@ def refused(*arguments: object, cwd: Path, code: int = 2, usage: bool = False, *
     """The one line on standard error of a command that ends with `code` and prints nothing else."""
     done = rcasctl(*arguments, cwd=cwd, **changes)
     assert (done.returncode, done.stdout) == (code, ""), done
-    lines = done.stderr.splitlines()
+    lines = [line for line in done.stderr.splitlines() if line != BEGINS]
     assert "Traceback" not in done.stderr
     assert len(lines) == 1 or (usage and lines[0].startswith("Usage: ")), done.stderr
     assert lines[-1].startswith("Error: ")
@@ -76,7 +78,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     folder = tmp_path_factory.mktemp("finished")
     (folder / "tiny.yaml").write_text(SPEC)
     done = rcasctl("run", "tiny.yaml", cwd=folder)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, f"{BEGINS}\n")
     return Finished(folder, done.stdout)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import RCASCTL, Finished, environment, rcasctl, refused
+from cli.conftest import BEGINS, RCASCTL, Finished, environment, rcasctl, refused
 from runtime.processes import alive, until, workers_of
 
 
@@ -63,6 +63,7 @@ def test_a_search_stopped_twice_ends_as_the_undisturbed_one(finished: Finished, 
         code, errors = stopped_by(first, signal.SIGINT)
     assert code == 130
     assert list(filter(None, errors.splitlines())) == [
+        BEGINS,
         "Everything so far is kept. To go on: rcasctl run tiny.yaml --store rcas-store",
         "Stopped.",
     ]

@@ -255,10 +255,8 @@ def test_a_corrupt_result_is_one_line_that_names_it(finished: Finished, tmp_path
         if json.loads(path.read_bytes())["network"] == "1 / 1"
     )
     start.write_text('{"format": 1}')
-    done = rcasctl("run", "tiny.yaml", cwd=folder)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"Error: results/{start.name} is not a result: ")
-    assert done.stderr.count("\n") == 1
+    line = refused("run", "tiny.yaml", "--json", cwd=folder, code=1)
+    assert line.startswith(f"results/{start.name} is not a result: ")
     assert start.read_text() == '{"format": 1}'
 
 

@@ -40,7 +40,7 @@ def open_progress(*, as_json: bool, again: str) -> Generator[Progress]:
         if as_json:
             yield JsonProgress()
         elif console.is_terminal:
-            with Live(Text("Reading the data ..."), console=console, auto_refresh=False) as live:
+            with Live(console=console, auto_refresh=False) as live:
                 yield LiveProgress(live)
         else:
             yield PlainProgress(console)

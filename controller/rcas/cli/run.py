@@ -17,6 +17,7 @@ from rcas.clock import SystemClock
 from rcas.controller.local import run_locally
 from rcas.controller.step import Controller
 from rcas.spec import SearchSpec, build_spec
+from rcas.state import head_name
 from rcas.stores.file import FileStore
 
 
@@ -63,10 +64,11 @@ def search_and_print(spec: SearchSpec, store: str, *, as_json: bool, again: str)
 
     `again` is the command that goes on with it.
     """
-    if not as_json:
-        click.echo(f"Search {spec.name} in {store}: the trainer starts and reads the data ...", err=True)
+    opened = FileStore(store)
+    if not as_json and opened.get(head_name(spec.name)) is None:
+        click.echo(f"Search {spec.name} begins in {store}: the trainer starts and reads the data ...", err=True)
     writer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
     with open_progress(as_json=as_json, again=again) as progress:
-        controller = run_locally(spec, FileStore(store), SystemClock(), writer, progress.update)
+        controller = run_locally(spec, opened, SystemClock(), writer, progress.update)
     print_result(spec.name, controller.search, as_json=as_json)
     return controller
