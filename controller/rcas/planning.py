@@ -1,14 +1,14 @@
 """What to train next: first what decisions are blocked on, then what the next decisions will probably need.
 
 Speculation never changes an outcome: it only makes results known before they are asked for. It looks at every rule's
-present state and, as in a game tree, at the states that follow if one of its best candidates is accepted. In a state
-the candidates are wanted in the order of the queue; a state is wanted the less, the less likely it is to come.
+present state and, as in a game tree, at the states that follow if one of its candidates is accepted. The chance that
+a network will be asked for decides, under a plain model: a refreshed gain is its stale one times a number between 0
+and 1 that is below x with probability x ** PERSISTENCE.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import chain, count
 from typing import NamedTuple
@@ -16,15 +16,11 @@ from typing import NamedTuple
 from rcas.greedy import Blocked, Candidate, Known, Problem, RuleState, decide, enqueue, extend
 from rcas.space import Network
 
-SHRINKAGE = Fraction(9, 10)
-"""A guess of a refreshed gain over its stale one."""
-LATER = 4
-"""By how many places a state comes after the one before it, if the likeliest candidate is accepted there."""
-UNLIKELIER = 6
-"""By how many places more for each candidate that is likelier to be accepted."""
-GUESSES = 4
-"""How many candidates of one state are thought to be accepted."""
-STATES = 24
+PERSISTENCE = 2
+"""How well stale gains hold: their mean falls to PERSISTENCE / (PERSISTENCE + 1)."""
+LATER = 0.6
+"""What a network that is wanted one accepted block later is worth, of one wanted now."""
+STATES = 16
 """How many states a plan looks at; bounds its time."""
 
 
@@ -49,32 +45,28 @@ def plan(problem: Problem, states: Iterable[RuleState], known: Known, *, specula
 
 def _speculation(problem: Problem, states: list[RuleState], known: Known) -> Iterator[Network]:
     numbers, looked_at = count(), 0
-    heap = list[tuple[int, int, Network | Guess]]()
-    for state in states:
-        heappush(heap, (0, next(numbers), Guess(state)))
+    heap: list[tuple[float, int, Network | Guess]] = [(-1.0, next(numbers), Guess(state)) for state in states]
     while heap:
-        place, _, item = heappop(heap)
+        worth, _, item = heappop(heap)
         if isinstance(item, Network):
             yield item
         elif looked_at < STATES:
             looked_at += 1
             state = _look_at(problem, item, known)
-            contenders = _contenders(state, known)
-            unknown = [c.network for c in contenders if c.network not in known]
-            for after, network in enumerate(unknown):
-                heappush(heap, (place + after, next(numbers), network))
-            for after, top in enumerate(_winners(problem, state, contenders, known)):
-                heappush(heap, (place + LATER + after * UNLIKELIER, next(numbers), Guess(state, top)))
+            for candidate, read, accepted in _chances(state, known):
+                heappush(heap, (worth * read, next(numbers), candidate.network))
+                if accepted > 0 and _may_follow(problem, state, candidate):
+                    heappush(heap, (worth * accepted * LATER, next(numbers), Guess(state, candidate)))
 
 
 def _look_at(problem: Problem, guess: Guess, known: Known) -> RuleState:
     """The guessed state, its queue in the order of what is known of the gains, else of the stale ones."""
     state = guess.before
     if guess.top is not None and guess.top.gain is not None and state.accuracy is not None:
-        element, network, gain = guess.top.element, guess.top.network, guess.top.gain
-        grown = extend(problem, state, element, known.get(network, state.accuracy + gain * SHRINKAGE))
-        rest = ((c.element, c.gain, c.measured_at) for c in (*state.queue, *state.parked))
-        state = enqueue(problem, grown, [entry for entry in rest if entry[0].position not in grown.filled])
+        accuracy = known.get(guess.top.network, state.accuracy + guess.top.gain)
+        state = extend(problem, state, guess.top.element, accuracy)
+        rest = ((c.element, c.gain, c.measured_at) for c in (*guess.before.queue, *guess.before.parked))
+        state = enqueue(problem, state, [entry for entry in rest if entry[0].position not in state.filled])
     base = state.accuracy
     assert base is not None
     fresh = {c.element: known[c.network] - base for c in state.queue if c.network in known}
@@ -84,26 +76,36 @@ def _look_at(problem: Problem, guess: Guess, known: Known) -> RuleState:
     return enqueue(problem, state, entries)
 
 
-def _contenders(state: RuleState, known: Known) -> list[Candidate]:
-    """One candidate for each network that a decision may read: none below a known one, which would be accepted."""
-    found = dict[Network, Candidate]()
-    for candidate in state.queue:
-        found.setdefault(candidate.network, candidate)
-        if candidate.network in known and candidate.gain is not None:
-            break
-    return list(found.values())
+def _chances(state: RuleState, known: Known) -> Iterator[tuple[Candidate, float, float]]:
+    """The candidates that a decision may read, with the chances that it reads and that it accepts them.
+
+    The i-th is read if the gains of all before it fall below its own. A known one is as good as its key says: what
+    stands below it is not read.
+    """
+    distinct = list({c.network: c for c in reversed(state.queue)}.values())[::-1]
+    unmeasured = [c for c in distinct if c.gain is None]
+    yield from ((candidate, 1.0, 0.0) for candidate in unmeasured)
+    measured = distinct[len(unmeasured) :]
+    chance = 1.0
+    for ahead, candidate in enumerate(measured, start=1):
+        certain = candidate.network in known and not unmeasured
+        last = certain or ahead == len(measured)
+        following = 0.0 if last else chance * _ratio(candidate, measured[ahead]) ** (PERSISTENCE * ahead)
+        yield candidate, chance, chance - following
+        chance = following
+        if certain:
+            return
 
 
-def _winners(problem: Problem, state: RuleState, contenders: list[Candidate], known: Known) -> list[Candidate]:
-    """The likeliest to be accepted, the likeliest first."""
-    if problem.max_blocks is not None and len(state.path) + 1 >= problem.max_blocks:
-        return []
+def _ratio(better: Candidate, worse: Candidate) -> float:
+    if better.rank[1] >= 0 or worse.rank[1] >= 0:
+        return 0.5
+    return float(worse.rank[1] / better.rank[1])
 
-    def expected(candidate: Candidate) -> Fraction:
-        return candidate.rank[1] * (1 if candidate.network in known else SHRINKAGE)
 
-    measured = [c for c in contenders if c.gain is not None and problem.budget.fits(problem.space.cost(c.network))]
-    return sorted(measured, key=expected)[:GUESSES]
+def _may_follow(problem: Problem, state: RuleState, top: Candidate) -> bool:
+    last = problem.max_blocks is not None and len(state.path) + 1 >= problem.max_blocks
+    return not last and problem.budget.fits(problem.space.cost(top.network))
 
 
 def _in_turns(iterators: list[Iterator[Network]]) -> Iterator[Network]:

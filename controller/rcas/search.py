@@ -276,10 +276,10 @@ class Search:
         )
         search._counts = {stored.space.network(name): _counts(*counts) for name, counts in stored.results.items()}
         search._known = {network: Fraction(*counts) for network, counts in search._counts.items()}
-        search._asked = {search.key(network): network for network in search._counts}
-        search._asked |= {key: stored.space.network(name) for key, name in stored.asked.items()}
+        search._asked = {key: stored.space.network(name) for key, name in stored.asked.items()}
         if any(search.key(network) != key for key, network in search._asked.items()):
             raise CorruptState("the stored search contradicts itself: asked")
+        search._asked |= {search.key(network): network for network in search._counts}
         search._states = {r.rule: r.restore(search.problem, search._known) for r in stored.rules}
         return search
 
