@@ -8,7 +8,7 @@ every older writer.
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -19,6 +19,7 @@ from rcas.spec import SearchSpec
 from rcas.stores.base import Store
 
 Natural = Annotated[int, Field(ge=0)]
+M = TypeVar("M", bound=Model)
 Phase = Literal["Running", "Complete", "Failed"]
 
 
@@ -125,12 +126,7 @@ def read_result(store: Store, key: str) -> Result | None:
     stored = store.get(result_name(key))
     if stored is None:
         return None
-    try:
-        result = Result.model_validate_json(stored.data)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, problem["loc"])) or "object"
-        raise CorruptState(f"{result_name(key)} is not a result: {where}: {problem['msg']}") from None
+    result = _parse(Result, stored.data, result_name(key), "a result")
     if result.key != key:
         raise CorruptState(f"{result_name(key)} is the result of another evaluation, {result.key}")
     return result
@@ -212,12 +208,16 @@ def _encode(head: Head) -> bytes:
 
 
 def _parse_head(data: bytes, search: str) -> Head:
-    try:
-        head = Head.model_validate_json(data)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, problem["loc"])) or "object"
-        raise CorruptState(f"{head_name(search)} is not a search: {where}: {problem['msg']}") from None
+    head = _parse(Head, data, head_name(search), "a search")
     if head.name != search:
         raise CorruptState(f"{head_name(search)} belongs to another search, {head.name}")
     return head
+
+
+def _parse(model: type[M], data: bytes, name: str, what: str) -> M:
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"])) or "object"
+        raise CorruptState(f"{name} is not {what}: {where}: {problem['msg']}") from None
