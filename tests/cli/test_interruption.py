@@ -16,10 +16,8 @@ from cli.conftest import BEGINS, RCASCTL, Finished, environment, rcasctl, refuse
 from runtime.processes import alive, until, workers_of
 
 
-@contextmanager
-def running(folder: Path) -> Generator[subprocess.Popen[str]]:
-    """A search in the middle: one more evaluation is done since its start, and its worker lives."""
-    process = subprocess.Popen(
+def start(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [str(RCASCTL), "run", "tiny.yaml"],
         cwd=folder,
         env=environment(),
@@ -27,10 +25,22 @@ def running(folder: Path) -> Generator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell starts background jobs with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+@contextmanager
+def running(folder: Path) -> Generator[subprocess.Popen[str]]:
+    """A search in the middle: one more evaluation is done since its start, and its worker lives.
+
+    Its controller is held there (SIGSTOP), or a fast machine would end the search before the test looks at it.
+    """
+    process = start(folder)
     try:
         assert process.stdout
         until(lambda: "evaluations done" in process.stdout.readline(), "a first evaluation")
+        os.kill(process.pid, signal.SIGSTOP)
         yield process
     finally:
         process.kill()
@@ -42,6 +52,7 @@ def stopped_by(process: subprocess.Popen[str], number: signal.Signals) -> tuple[
     workers = workers_of(process.pid)
     assert workers
     os.killpg(process.pid, number)
+    os.kill(process.pid, signal.SIGCONT)
     _, errors = process.communicate(timeout=60)
     until(lambda: not any(map(alive, workers)), "the end of the workers")
     return process.returncode, errors
@@ -81,15 +92,7 @@ def test_a_search_stopped_twice_ends_as_the_undisturbed_one(finished: Finished, 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_before_the_first_training_is_clean_too(folder: Path, number: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [str(RCASCTL), "run", "tiny.yaml"],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = start(folder)
     until(lambda: (folder / "rcas-store/searches/tiny/controller.lock").exists(), "the start of the search")
     os.killpg(process.pid, number)
     _, errors = process.communicate(timeout=60)
