@@ -36,9 +36,10 @@ def parse_count(value: Any, field: str = "count") -> int:
 
 def format_count(count: int) -> str:
     """A count with three significant digits and a suffix, such as `1.92M`."""
+    rounded = float(f"{count:.3g}")
     for suffix, unit in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if abs(count) >= unit:
-            scaled = count / unit
+        if abs(rounded) >= unit:
+            scaled = rounded / unit
             return f"{scaled:.{max(0, 2 - len(str(int(abs(scaled)))) + 1)}f}{suffix}"
     return str(count)
 

@@ -33,7 +33,7 @@ space:
   block_types: [1, 2, 5, 6]
 budget: {{params: 12k, madds: 400k}}
 data: {{dataset: fashion-mnist, path: {FASHION}, validation_per_class: 50, train_per_class: 100}}
-training: {{epochs: 4, batch_size: 32, milestones: [3], pad: 1}}
+training: {{epochs: 6, batch_size: 32, milestones: [4], pad: 1}}
 workers: 2
 threads: 1
 """
@@ -57,6 +57,11 @@ def start(spec: Path, store: Path) -> subprocess.Popen[bytes]:
 def workers_of(controller: subprocess.Popen[bytes]) -> list[int]:
     children = Path(f"/proc/{controller.pid}/task/{controller.pid}/children")
     return [int(pid) for pid in children.read_text().split()] if children.exists() else []
+
+
+def at_work(controller: subprocess.Popen[bytes], store: Path) -> bool:
+    """Whether its children are workers: before there is a state the only child looks at the data."""
+    return (store / "searches/fashion/state.json").exists() and bool(workers_of(controller))
 
 
 def finish(spec: Path, store: Path) -> Head:
@@ -89,10 +94,10 @@ def test_kills_at_random_moments_change_nothing_that_was_decided(spec, tmp_path)
     while len(kills) < KILLS:
         controller = start(spec, tmp_path / "killed")
         # The first kill may hit the start; later ones let it come to trainings, or nothing would be at stake.
-        while kills and not workers_of(controller) and controller.poll() is None:
+        while kills and not at_work(controller, tmp_path / "killed") and controller.poll() is None:
             time.sleep(0.05)
-        time.sleep(draw.uniform(0.2, 15))
-        victim = draw.choice(["controller", "worker"]) if workers_of(controller) else "controller"
+        time.sleep(draw.uniform(0.2, 8))
+        victim = draw.choice(["controller", "worker"]) if at_work(controller, tmp_path / "killed") else "controller"
         if victim == "worker":
             os.kill(draw.choice(workers_of(controller)), signal.SIGKILL)
             time.sleep(draw.uniform(0, 2))
@@ -104,6 +109,7 @@ def test_kills_at_random_moments_change_nothing_that_was_decided(spec, tmp_path)
         head = read_head(FileStore(tmp_path / "killed"), "fashion")
         if head is not None and head.state.phase == "Complete":
             break
+    print(f"killed: {', '.join(kills)}")
     assert kills, "the search was over before the first kill"
     killed = finish(spec, tmp_path / "killed")
 

@@ -117,7 +117,8 @@ def test_a_cost_equal_to_the_budget_fits(budget, exceeded):
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(1_918_436, "1.92M"), (87_253_504, "87.3M"), (294_401_408, "294M"), (999, "999")]
+    ("count", "text"),
+    [(1_918_436, "1.92M"), (87_253_504, "87.3M"), (294_401_408, "294M"), (999, "999"), (999_999, "1.00M"), (0, "0")],
 )
 def test_counts_are_printed_with_three_digits(count, text):
     assert format_count(count) == text
