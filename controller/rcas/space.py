@@ -67,7 +67,13 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Stem:
-    """A 3x3 convolution, then one t = 1 block (the paper's conv0 and MB1) of stride 1."""
+    """A 3x3 convolution, then one t = 1 block of stride 1 (the paper's conv0 and MB1).
+
+    Attributes:
+        channels: output channels of the convolution.
+        stride: stride of the convolution, 1 or 2.
+        block_channels: output channels of the block.
+    """
 
     channels: int = 32
     stride: int = 1
@@ -76,7 +82,11 @@ class Stem:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A 1x1 convolution, global average pooling and a linear layer to the classes (the paper's conv8)."""
+    """A 1x1 convolution (the paper's conv8), global average pooling and a linear layer to the classes.
+
+    Attributes:
+        channels: output channels of the convolution.
+    """
 
     channels: int = 1280
 
