@@ -164,6 +164,10 @@ class Search:
         """The network that was asked for under this key, None if none was."""
         return self._asked.get(key)
 
+    def has_been_told(self, key: str) -> bool:
+        """Whether the result of this key is known already."""
+        return self._asked.get(key) in self._counts
+
     def tell(self, key: str, *, correct: int, total: int) -> None:
         """Report that `correct` of `total` validation images were right.
 

@@ -100,6 +100,23 @@ def test_a_result_counts_whatever_the_attempt_says_of_itself():
     assert controller.counters.trained == controller.search.result.evaluations
 
 
+def test_two_attempts_at_one_evaluation_count_once():
+    store = MemoryStore()
+
+    class Twice(ScriptedCluster):
+        """Every attempt that ends is seen a second time, under another name and as a failure."""
+
+        def observe(self):
+            seen = super().observe()
+            again = [a._replace(name=f"{a.name}-again", outcome="error") for a in seen if a.outcome is not None]
+            return [*seen, *again]
+
+    controller = open_controller(store, Twice(store), a_spec())
+    run_to_end(controller)
+    assert controller.counters.trained == controller.search.result.evaluations
+    assert controller.counters.failures == 0
+
+
 def test_the_older_of_two_controllers_is_fenced_and_the_newer_goes_on():
     store = MemoryStore()
     older = open_controller(store, ScriptedCluster(store), a_spec(), writer="older")

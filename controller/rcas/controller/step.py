@@ -85,7 +85,8 @@ class Controller:
         observed = self._cluster.observe()
         running = {attempt.key: attempt for attempt in observed if attempt.outcome is None}
         for attempt in observed:
-            if attempt.outcome is None:
+            # Of two attempts at one evaluation the second to end has nothing to add.
+            if attempt.outcome is None or self.search.has_been_told(attempt.key):
                 continue
             found = self._collect(attempt.key, reused=False)
             if found:
