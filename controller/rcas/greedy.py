@@ -153,7 +153,9 @@ def start(problem: Problem, rule: Rule) -> RuleState:
         raise InvalidSpec("rules", got=rule, allowed=", ".join(RULES))
     if rule == "JOINT" and None in (problem.budget.params, problem.budget.madds):
         raise InvalidSpec("rules", got="JOINT", allowed="JOINT only with both budgets, params and madds")
-    state = RuleState(rule, problem.space.start, filled=frozenset(_start_positions(problem.space)))
+    free = {element.position for element in problem.space.elements}
+    filled = frozenset(range(len(problem.space.stage_of))) - free
+    state = RuleState(rule, problem.space.start, filled=filled)
     entries = [(element, None, 0) for element in problem.space.elements]
     state = enqueue(problem, state, entries)
     if problem.stop == "first-infeasible":
@@ -307,14 +309,6 @@ def _stop_reason(problem: Problem, state: RuleState) -> StopReason | None:
 
 def _cost_of(problem: Problem, candidate: Candidate) -> Cost:
     return problem.space.cost(candidate.network)
-
-
-def _start_positions(space: Space) -> list[int]:
-    first, found = 0, list[int]()
-    for stage in space.stages:
-        found += range(first, first + len(stage.start))
-        first += stage.positions
-    return found
 
 
 def _insertion_indices(space: Space, filled: frozenset[int]) -> list[int]:

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.harness import a_protocol
 from rcas.errors import Conflict, CorruptState, Fenced
-from rcas.evaluation import Protocol, Result, Seconds
+from rcas.evaluation import Result, Seconds
 from rcas.search import Search
 from rcas.spec import build_spec
 from rcas.state import Counters, Head, Ledger, SearchState, head_name, read_head, read_result, result_name
@@ -29,14 +30,7 @@ def a_state(told: int = 0, **changes: Any) -> SearchState:
     stages = [{"channels": 8, "positions": 3, "start": [1]}, {"channels": 16, "positions": 3, "start": [1]}]
     space = {"skeleton": "custom", "classes": 10, "input": [1, 8, 8], "stages": stages, "head": {"channels": 16}}
     spec = build_spec({"name": "tiny", "space": space, "budget": {"params": "20k"}, "data": {"dataset": "digits"}})
-    protocol = Protocol(
-        draw=spec.data.draw(),
-        training=spec.training,
-        data_sha256="0" * 64,
-        device="cpu",
-        threads=1,
-        versions={"a": "1"},
-    )
+    protocol = a_protocol(spec)
     search = spec.search(protocol.sha256)
     for number in range(told):
         search.tell(search.ask(1)[0].key, correct=50 + number % 7, total=100)

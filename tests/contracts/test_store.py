@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from controller.memory_store import MemoryStore
 from rcas.errors import Conflict, Fenced, InvalidSpec, Unavailable
 from rcas.stores.base import Store
 from rcas.stores.file import FileStore
@@ -160,6 +161,12 @@ def race(write, racers: int = 8) -> list[int]:
     with ThreadPoolExecutor(racers) as pool:
         outcomes = list(pool.map(attempt, range(racers)))
     return [racer for racer, won in enumerate(outcomes) if won]
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def store(self) -> MemoryStore:
+        return MemoryStore()
 
 
 class TestFileStore(StoreContract):

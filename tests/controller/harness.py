@@ -1,4 +1,4 @@
-"""A search driven by the real controller over a real file store, with a scripted cluster in place of trainings."""
+"""A search driven by the real controller with a scripted cluster in place of trainings."""
 
 from __future__ import annotations
 

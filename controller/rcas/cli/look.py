@@ -30,7 +30,8 @@ SHOWN_CANDIDATES = 6
 def list_searches(store: str, as_json: bool) -> None:
     """List the searches in a store."""
     opened = FileStore(store, create=False)
-    rows = [_status(find_search(store, name)[1]) for name in search_names(opened)]
+    heads = [find_search(store, name)[1] for name in search_names(opened)]
+    rows = [_status(head, Search.from_snapshot(head.state.search)) for head in heads]
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -52,16 +53,16 @@ def list_searches(store: str, as_json: bool) -> None:
 def status(search: str, store: str, as_json: bool) -> None:
     """Say how far a search is."""
     head = find_search(store, search)[1]
-    found = _status(head)
-    if as_json:
-        click.echo(json.dumps(found))
-        return
     decided = Search.from_snapshot(head.state.search)
+    if as_json:
+        click.echo(json.dumps(_status(head, decided)))
+        return
     console = open_console()
     began = datetime.fromtimestamp(head.state.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
     message = f": {escape(head.state.message)}" if head.state.message else ""
     console.print(f"{search}: {head.state.phase}{message}, began {began}")
-    for name, rule in decided.result.rules.items():
+    found = decided.result
+    for name, rule in found.rules.items():
         if not rule.path:
             console.print(f"  {name:<6} measuring the start network and the first blocks")
             continue
@@ -70,14 +71,13 @@ def status(search: str, store: str, as_json: bool) -> None:
         console.print(f"  {name:<6} {where}; {STOPPED[rule.stopped]}\n         {last.network}")
     counters = head.state.counters
     console.print(
-        f"  {found['evaluations']} evaluations: {counters.trained} trained, {counters.reused} reused; "
+        f"  {found.evaluations} evaluations: {counters.trained} trained, {counters.reused} reused; "
         f"{counters.failures} attempts failed, {counters.interruptions} were interrupted; "
         f"{len(head.state.attempts)} under way when this was written"
     )
 
 
-def _status(head: Head) -> dict[str, Any]:
-    search = Search.from_snapshot(head.state.search)
+def _status(head: Head, search: Search) -> dict[str, Any]:
     found = search.result
     return {
         "search": head.name,

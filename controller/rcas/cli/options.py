@@ -39,7 +39,7 @@ search_argument = click.argument("search", metavar="SEARCH", shell_complete=_com
 
 
 def read_spec(path: Path) -> SearchSpec:
-    """The spec in the file at `path`; its name defaults to the file's.
+    """The spec in the file at `path`.
 
     Raises:
         InvalidSpec: it cannot be read, or says something that is not allowed.

@@ -7,12 +7,25 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from rcas.errors import InvalidSpec
+
 
 class Stored(NamedTuple):
     """An object and the version that a conditional write must name."""
 
     data: bytes
     version: str
+
+
+def check_name(name: str) -> str:
+    """Return an object's name if it stays inside its store.
+
+    Raises:
+        InvalidSpec: it does not.
+    """
+    if any(part in {"", ".", ".."} or not part.isprintable() for part in name.split("/")):
+        raise InvalidSpec("object name", got=name, allowed="relative paths without '..'")
+    return name
 
 
 class Store(Protocol):

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rcas.errors import Conflict, Fenced, InvalidSpec, Unavailable
-from rcas.stores.base import Stored
+from rcas.stores.base import Stored, check_name
 
 _OWN = (".tmp", ".lock")
 """Ends of the names of files that are no objects."""
@@ -41,14 +41,11 @@ class FileStore:
         """Where the object lies.
 
         Raises:
-            InvalidSpec: a name that would leave the store.
+            InvalidSpec: a name that would leave the store, or one of the store's own files.
         """
-        parts = name.split("/")
-        if any(part in {"", ".", ".."} or not part.isprintable() for part in parts) or name.endswith(_OWN):
-            raise InvalidSpec(
-                "object name", got=name, allowed="relative paths without '..', not ending in .tmp, .lock"
-            )
-        return self.root.joinpath(*parts)
+        if check_name(name).endswith(_OWN):
+            raise InvalidSpec("object name", got=name, allowed="names that do not end in .tmp or .lock")
+        return self.root / name
 
     def get(self, name: str) -> Stored | None:
         """See `Store.get`."""
