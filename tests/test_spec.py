@@ -148,7 +148,7 @@ def test_the_base_of_these_tests_is_valid() -> None:
             "8, positions: yes, stride: 2",
             "space.stages[1].positions: got 'True', allowed",
         ),
-        ("threads: 1", "workers: 0", "workers: got '0', allowed: greater than or equal to 1"),
+        ("threads: 1", "parallelism: 0", "parallelism: got '0', allowed: greater than or equal to 1"),
         ("threads: 1", "max_blocks: -1", "max_blocks: got '-1', allowed: greater than or equal to 0"),
         ("threads: 1", "min_gain: .inf", "min_gain: got 'inf', allowed: a finite number"),
         ("threads: 1", "min_gain: much", "min_gain: got 'much', allowed: a valid number"),

@@ -1,4 +1,8 @@
-"""What a runtime and a trainer process say to each other: JSON lines on its standard input and output."""
+"""What a runtime and a trainer process say to each other.
+
+A worker process gets JSON lines on its standard input and answers on its standard output; a Job's container finds what
+it has to do in an environment variable.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,10 @@ WORKER_VARIABLE = "RCAS_WORKER"
 """Environment variable with the number of a worker on its machine, from 0."""
 
 
+JOB_VARIABLE = "RCAS_JOB"
+"""Environment variable of a Job's container with an `Assignment` or an `Inquiry` as JSON."""
+
+
 class Question(Model):
     """What a trainer is asked to describe: a data set as a draw and a space see it."""
 
@@ -26,12 +34,18 @@ class Question(Model):
     space: Space | None = None
 
 
+class Inquiry(Question):
+    """A question whose answer, a `Description`, goes to an object. `answer`: a path, or an s3:// URL."""
+
+    answer: str
+
+
 class Assignment(Model):
-    """One line to a trainer: train this, write the result and the checkpoint there."""
+    """Train this, write the result and the checkpoint there. `result`, `checkpoint`: paths, or s3:// URLs."""
 
     task: Task
-    result_path: str
-    checkpoint_path: str
+    result: str
+    checkpoint: str
 
 
 class Event(Model):

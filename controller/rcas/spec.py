@@ -19,6 +19,7 @@ from rcas.budget import Budget, parse_count
 from rcas.errors import InvalidSpec
 from rcas.evaluation import Count, DataSource, Description, Draw, Model, Protocol, Training
 from rcas.greedy import STOP_POLICIES, Rule, StopPolicy
+from rcas.pod import PodSpec
 from rcas.search import DEFAULT_RULES, Search
 from rcas.space import Head, Space, Stage, Stem
 
@@ -112,6 +113,18 @@ class DataSpec(Draw, DataSource):
         return DataSource.model_validate(self.model_dump(include=set(DataSource.model_fields)))
 
 
+class Limits(Model):
+    """Where a search stops for now, its state kept; raise a limit and it goes on. None is the default."""
+
+    evaluations: Count | None = Field(default=None, description="Trainings at most, reused results not counted.")
+    gpu_hours: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Hours of GPUs held by trainings at most, all attempts counted (Kubernetes only)."
+    )
+    hours: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Hours at most since the search began, pauses included."
+    )
+
+
 class SearchSpec(Model):
     """A whole search."""
 
@@ -139,9 +152,11 @@ class SearchSpec(Model):
         default="auto",
         description="CPU threads of one training; auto divides the cores among the workers. They change results.",
     )
-    workers: Count | None = Field(default=None, description="Trainings at once; default: one per GPU or core.")
+    parallelism: Count | None = Field(default=None, description="Trainings at once; default: one per GPU or core.")
+    limits: Limits = Limits()
     max_attempts: Count = Field(default=3, description="Tries of one evaluation before the search stops.")
     speculate: bool = Field(default=True, description="Fill idle workers with what the next decisions probably need.")
+    pod: PodSpec = Field(default=PodSpec(), description="The trainer's pod on Kubernetes; a local run ignores it.")
 
     @model_validator(mode="after")
     def _searchable(self) -> SearchSpec:

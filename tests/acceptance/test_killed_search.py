@@ -34,7 +34,7 @@ space:
 budget: {{params: 12k, madds: 400k}}
 data: {{dataset: fashion-mnist, path: {FASHION}, validation_per_class: 50, train_per_class: 100}}
 training: {{epochs: 6, batch_size: 32, milestones: [4], pad: 1}}
-workers: 2
+parallelism: 2
 threads: 1
 """
 

@@ -31,7 +31,7 @@ rules: [UC, APR]
 data: {dataset: digits, validation_per_class: 20, train_per_class: 60}
 training: {epochs: 2, batch_size: 32, milestones: [1], pad: 1, flip: false}
 threads: 1
-workers: 1
+parallelism: 1
 """
 
 

@@ -51,7 +51,7 @@ def test_run_again_trains_nothing_and_prints_the_same_result(finished: Finished,
         ["--budget-params", "10_000"],
         ["--budget-params", "10000"],
         ["--budget-params", "0.01M", "--budget-madds", "0.3M"],
-        ["--workers", "2"],
+        ["--parallelism", "2"],
     ],
 )
 def test_what_does_not_change_the_search_goes_on_with_it(

@@ -113,7 +113,7 @@ def test_schema_is_the_models(tmp_path: Path) -> None:
 
 def test_what_is_no_command_is_a_usage_error(tmp_path: Path) -> None:
     assert "No such command" in refused("sarch", cwd=tmp_path, usage=True)
-    assert "--workers" in refused("run", "x.yaml", "--workers", "0", cwd=tmp_path, usage=True)
+    assert "--parallelism" in refused("run", "x.yaml", "--parallelism", "0", cwd=tmp_path, usage=True)
 
 
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:

@@ -24,10 +24,10 @@ SEEDS = 5
 
 @click.command()
 @operational_options
-def demo(store: str, as_json: bool, workers: int | None) -> None:
+def demo(store: str, as_json: bool, parallelism: int | None) -> None:
     """The quick start: search on the handwritten digits of scikit-learn, 3 rules, about 2 minutes on 2 cores."""
     text = files("rcas").joinpath("demo.yaml").read_text(encoding="utf-8")
-    spec = override(parse_spec(text, "demo.yaml"), workers=workers)
+    spec = override(parse_spec(text, "demo.yaml"), parallelism=parallelism)
     console = open_console(quiet=as_json)
     console.print(
         "Searching on 1,797 real images of handwritten digits. Stop it at any moment; the same command goes on."
@@ -38,7 +38,7 @@ def demo(store: str, as_json: bool, workers: int | None) -> None:
     assert best
     start = controller.search.problem.space.start
     opened = FileStore(store)
-    slots = workers or available_cores()
+    slots = parallelism or available_cores()
     logs = opened.path(f"searches/{spec.name}/logs")
     console.print(
         f"\nTraining the start and the best network from {SEEDS} other seeds each, to see how much of it is noise ..."

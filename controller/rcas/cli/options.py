@@ -78,6 +78,6 @@ def find_search(store: str, search: str) -> tuple[FileStore, Head]:
 
 def operational_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Flags of commands that run a search."""
-    function = click.option("--workers", type=click.IntRange(1, 1024), help="Trainings at once.")(function)
+    function = click.option("--parallelism", type=click.IntRange(1, 1024), help="Trainings at once.")(function)
     function = json_option(function)
     return store_option(function)

@@ -30,7 +30,7 @@ def run(
     spec: Path,
     store: str,
     as_json: bool,
-    workers: int | None,
+    parallelism: int | None,
     budget_params: str | None,
     budget_madds: str | None,
 ) -> None:
@@ -40,21 +40,21 @@ def run(
     """
     given = {"params": budget_params, "madds": budget_madds}
     budget = {name: value for name, value in given.items() if value is not None}
-    final = override(read_spec(spec), workers=workers, budget=budget)
+    final = override(read_spec(spec), parallelism=parallelism, budget=budget)
     flags = [word for name, value in budget.items() for word in (f"--budget-{name}", value)]
     again = shlex.join(["rcasctl", "run", str(spec), "--store", store, *flags])
     search_and_print(final, store, as_json=as_json, again=again)
 
 
-def override(spec: SearchSpec, *, workers: int | None = None, budget: dict[str, Any] | None = None) -> SearchSpec:
+def override(spec: SearchSpec, *, parallelism: int | None = None, budget: dict[str, Any] | None = None) -> SearchSpec:
     """The spec with values from the command line in their places.
 
     Raises:
         InvalidSpec: a value that is not allowed.
     """
     data = spec.model_dump(mode="json")
-    if workers is not None:
-        data["workers"] = workers
+    if parallelism is not None:
+        data["parallelism"] = parallelism
     data["budget"] |= budget or {}
     return build_spec(data)
 

@@ -13,7 +13,7 @@ from rcas.spec import SearchSpec
 from rcas.state import Ledger, SearchState, checkpoint_name
 from rcas.stores.file import FileStore
 
-OPERATIONAL_FIELDS = ("workers", "max_attempts", "speculate", "threads", "device")
+OPERATIONAL_FIELDS = ("parallelism", "max_attempts", "speculate", "threads", "device")
 """Fields of a spec that may differ when a search goes on: the stored protocol has settled the last two."""
 POLL_S = 2.0
 
@@ -37,8 +37,8 @@ def run_locally(spec: SearchSpec, store: FileStore, clock: Clock, writer: str, w
             ledger.create(state)
         else:
             refuse_other_search(state.spec, spec)
-        workers = spec.workers or state.spec.workers or available_cores()
-        spec = spec.model_copy(update={"workers": workers})
+        workers = spec.parallelism or state.spec.parallelism or available_cores()
+        spec = spec.model_copy(update={"parallelism": workers})
         with LocalCluster(store, folder / "logs", workers=workers, threads=state.protocol.threads) as cluster:
             controller = Controller(ledger, store, cluster, state, slots=workers, spec=spec)
             while True:
@@ -55,9 +55,9 @@ def run_locally(spec: SearchSpec, store: FileStore, clock: Clock, writer: str, w
 def _begin(spec: SearchSpec, clock: Clock) -> SearchState:
     found = describe(spec.data.source(), spec.data.draw(), spec.space.build())
     gpus = 0 if spec.device == "cpu" else found.gpus
-    workers = spec.workers or gpus or available_cores()
+    workers = spec.parallelism or gpus or available_cores()
     threads = max(1, available_cores() // workers) if spec.threads == "auto" else spec.threads
-    settled = spec.model_copy(update={"workers": workers})
+    settled = spec.model_copy(update={"parallelism": workers})
     return new_state(settled, settled.protocol(found, threads), clock.now())
 
 

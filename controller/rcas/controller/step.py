@@ -53,7 +53,7 @@ class Controller:
     Args:
         state: as the ledger read or created it; a failed search is tried again.
         slots: trainings at once.
-        spec: overrides of the stored spec that cannot change an accuracy (workers, data path ...).
+        spec: overrides of the stored spec that cannot change an accuracy (parallelism, data path ...).
     """
 
     def __init__(

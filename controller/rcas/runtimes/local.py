@@ -116,8 +116,8 @@ class LocalCluster:
                     name,
                     Assignment(
                         task=task,
-                        result_path=str(self._store.path(result_name(task.key))),
-                        checkpoint_path=str(self._store.path(checkpoint_name(task.key))),
+                        result=str(self._store.path(result_name(task.key))),
+                        checkpoint=str(self._store.path(checkpoint_name(task.key))),
                     ),
                 )
 
