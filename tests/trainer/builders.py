@@ -52,7 +52,7 @@ def a_task(
 
 
 def an_assignment(task: Task, folder: Path, name: str = "a") -> Assignment:
-    return Assignment(task=task, result_path=str(folder / f"{name}.json"), checkpoint_path=str(folder / f"{name}.pt"))
+    return Assignment(task=task, result=str(folder / f"{name}.json"), checkpoint=str(folder / f"{name}.pt"))
 
 
 def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:

@@ -89,24 +89,24 @@ def stop_in_the_middle(task: Task, folder: Path) -> None:
 def test_a_torn_checkpoint_starts_the_training_again(tmp_path: Path) -> None:
     task = a_task(epochs=1)
     assignment = an_assignment(task, tmp_path)
-    Path(assignment.checkpoint_path).write_bytes(b"torn")
+    Path(assignment.checkpoint).write_bytes(b"torn")
     result = evaluate(assignment, stop=lambda: False, report=lambda _: None, startup_s=0)
     assert result.resumed == 0
-    assert not Path(assignment.checkpoint_path).exists()
+    assert not Path(assignment.checkpoint).exists()
 
 
 def test_a_standing_result_is_kept_and_nothing_is_trained(tmp_path: Path) -> None:
     assignment = an_assignment(a_task(epochs=1), tmp_path)
     first = evaluate(assignment, stop=lambda: False, report=lambda _: None, startup_s=0)
-    content = Path(assignment.result_path).read_bytes()
-    Path(assignment.checkpoint_path).write_bytes(b"left over")
+    content = Path(assignment.result).read_bytes()
+    Path(assignment.checkpoint).write_bytes(b"left over")
 
     def refuse(_event: object) -> None:
         raise AssertionError("trained again")
 
     assert evaluate(assignment, stop=lambda: False, report=refuse, startup_s=0) == first
-    assert Path(assignment.result_path).read_bytes() == content
-    assert not Path(assignment.checkpoint_path).exists()
+    assert Path(assignment.result).read_bytes() == content
+    assert not Path(assignment.checkpoint).exists()
 
 
 @pytest.mark.parametrize("content", ["another evaluation's", "{"])

@@ -41,7 +41,7 @@ def train(task_path: Path, result: Path, checkpoint: Path) -> None:
     """
     with exit_codes():
         task = _parsed(Task, "task", _text_of(task_path))
-        assignment = Assignment(task=task, result_path=str(result), checkpoint_path=str(checkpoint))
+        assignment = Assignment(task=task, result=str(result), checkpoint=str(checkpoint))
         _train(assignment)
 
 

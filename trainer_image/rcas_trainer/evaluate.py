@@ -49,8 +49,8 @@ def evaluate(
         Interrupted: stop() said so; a checkpoint has what was trained.
         OSError: a result or a checkpoint cannot be written.
     """
-    task, result_path = assignment.task, Path(assignment.result_path)
-    checkpoint = Checkpoint(Path(assignment.checkpoint_path), task.key, task.protocol.sha256)
+    task, result_path = assignment.task, Path(assignment.result)
+    checkpoint = Checkpoint(Path(assignment.checkpoint), task.key, task.protocol.sha256)
     with exclusive(checkpoint.path.with_name(checkpoint.path.name + ".lock"), stop):
         result = read_result(result_path, task)
         if result is None:
