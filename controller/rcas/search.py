@@ -168,6 +168,16 @@ class Search:
         """Whether the result of this key is known already."""
         return self._asked.get(key) in self._counts
 
+    def may_need(self, key: str) -> bool:
+        """Whether a decision of this search can still read the result of this key.
+
+        A rule only adds blocks: what its network cannot grow into it will never ask for.
+        """
+        network = self._asked.get(key)
+        if network is None or network in self._counts:
+            return False
+        return any(not state.stopped and state.network.can_grow_into(network) for state in self._states.values())
+
     def tell(self, key: str, *, correct: int, total: int) -> None:
         """Report that `correct` of `total` validation images were right.
 

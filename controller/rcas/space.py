@@ -31,11 +31,20 @@ class Network:
         """Blocks in all stages together."""
         return sum(map(len, self.stages))
 
+    def can_grow_into(self, other: Network) -> bool:
+        """Whether inserting blocks, none or some, leads to `other`."""
+        return all(map(_is_subsequence, self.stages, other.stages))
+
     def insert(self, stage: int, index: int, block: int) -> Network:
         """The network with `block` put at `index` inside `stage`."""
         blocks = self.stages[stage]
         grown = (*blocks[:index], block, *blocks[index:])
         return Network((*self.stages[:stage], grown, *self.stages[stage + 1 :]))
+
+
+def _is_subsequence(part: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    rest = iter(whole)
+    return all(block in rest for block in part)
 
 
 class Element(NamedTuple):

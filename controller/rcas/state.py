@@ -20,7 +20,9 @@ from rcas.stores.base import Store
 
 Natural = Annotated[int, Field(ge=0)]
 M = TypeVar("M", bound=Model)
-Phase = Literal["Running", "Complete", "Failed"]
+Phase = Literal["Running", "Paused", "LimitReached", "Cancelled", "Complete", "Failed"]
+ENDED: tuple[Phase, ...] = ("Complete", "Cancelled")
+"""Phases that a search does not leave."""
 
 
 class Attempts(Model):
@@ -30,12 +32,14 @@ class Attempts(Model):
         network: its block types.
         started: attempts launched so far.
         failed: how many of them ended in failure; interruptions are none.
+        counted: number of the last attempt whose end is counted.
         last_words: of the last failure.
     """
 
     network: str
     started: Natural = 0
     failed: Natural = 0
+    counted: Natural = 0
     last_words: str = ""
 
 
@@ -47,6 +51,7 @@ class Counters(Model):
         reused: evaluations whose result was there already, from another search or an earlier run.
         failures: attempts that failed. interruptions: attempts that were stopped and go on elsewhere.
         busy_seconds: wall time of the trained evaluations, summed.
+        gpu_seconds: GPUs times the seconds that attempts which have ended held them.
     """
 
     trained: Natural = 0
@@ -54,6 +59,7 @@ class Counters(Model):
     failures: Natural = 0
     interruptions: Natural = 0
     busy_seconds: float = 0
+    gpu_seconds: float = 0
 
     def add(self, **amounts: float) -> Counters:
         """These counters with `amounts` added."""

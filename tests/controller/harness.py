@@ -7,6 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from rcas.clock import Clock
 from rcas.controller.step import Controller, Step, new_state
 from rcas.errors import Conflict
 from rcas.evaluation import Protocol, Result, Seconds, Task
@@ -73,6 +74,14 @@ def a_result(task: Task, **changes: Any) -> Result:
     return Result.model_validate({**fields, **changes})
 
 
+class FixedClock:
+    def __init__(self, now_s: float = 0.0) -> None:
+        self.now_s = now_s
+
+    def now(self) -> float:
+        return self.now_s
+
+
 class ScriptedCluster:
     """Finishes one running attempt, drawn by the seed, at every observation.
 
@@ -86,6 +95,7 @@ class ScriptedCluster:
         self.running: dict[str, Task] = {}
         self.ended: dict[str, Attempt] = {}
         self.launched: list[str] = []
+        self.cancelled: list[str] = []
 
     def launch(self, name: str, task: Task) -> None:
         assert name not in self.launched, "an attempt was launched twice"
@@ -105,6 +115,12 @@ class ScriptedCluster:
     def forget(self, name: str) -> None:
         self.ended.pop(name, None)
 
+    def cancel(self, name: str) -> None:
+        task = self.running.pop(name, None)
+        if task:
+            self.cancelled.append(name)
+            self.ended[name] = Attempt(name, task.key, "interrupted")
+
     def wait(self, seconds: float) -> None:
         raise AssertionError(f"a scripted cluster has no {seconds} seconds to wait for")
 
@@ -118,14 +134,20 @@ def put_once(store: Store, task: Task, **changes: Any) -> None:
 
 
 def open_controller(
-    store: Store, cluster: Any, spec: SearchSpec, *, slots: int = 2, writer: str = "test"
+    store: Store,
+    cluster: Any,
+    spec: SearchSpec,
+    *,
+    slots: int = 2,
+    writer: str = "test",
+    clock: Clock | None = None,
 ) -> Controller:
     ledger = Ledger(store, spec.name, writer)
     state = ledger.take_over()
     if state is None:
         state = new_state(spec, a_protocol(spec), 0.0)
         ledger.create(state)
-    return Controller(ledger, store, cluster, state, slots=slots, spec=spec)
+    return Controller(ledger, store, cluster, clock or FixedClock(), state, slots=slots, spec=spec)
 
 
 def run_to_end(controller: Controller, steps: int = 1000) -> list[Step]:

@@ -55,7 +55,7 @@ def run_with_crash(real: MemoryStore, point: CrashPoint, slots: int, seed: int) 
     store = point.wrap(real, ("get", "put", "delete"))
     cluster = ScriptedCluster(real, seed)
     controller = open_controller(
-        store, point.wrap(cluster, ("launch", "observe", "forget")), a_spec(), slots=slots, writer="first"
+        store, point.wrap(cluster, ("launch", "observe", "forget", "cancel")), a_spec(), slots=slots, writer="first"
     )
     run_to_end(controller)
 

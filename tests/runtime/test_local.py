@@ -15,6 +15,7 @@ import pytest
 
 from rcas.clock import SystemClock
 from rcas.controller.local import run_locally
+from rcas.clock import SystemClock
 from rcas.controller.step import Controller, Step, new_state
 from rcas.errors import InvalidSpec, SearchFailed, Unavailable
 from rcas.evaluation import DataSource, Draw, Task, evaluation_key
@@ -270,7 +271,7 @@ def test_an_evaluation_that_always_fails_ends_the_search_with_its_last_words(
     ledger = Ledger(store, "tiny", "test")
     ledger.create(state)
     with LocalCluster(store, tmp_path / "logs", workers=1, threads=1) as cluster:
-        controller = Controller(ledger, store, cluster, state, slots=1, spec=spec)
+        controller = Controller(ledger, store, cluster, SystemClock(), state, slots=1, spec=spec)
         with pytest.raises(SearchFailed, match=r"the evaluation of 1 failed 2 times: .*: the disk is on fire$"):
             until(lambda: cluster.wait(0.1) or controller.step().finished, "the end of the search")
     head = read_head(store, "tiny")

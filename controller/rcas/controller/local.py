@@ -13,7 +13,7 @@ from rcas.spec import SearchSpec
 from rcas.state import Ledger, SearchState, checkpoint_name
 from rcas.stores.file import FileStore
 
-OPERATIONAL_FIELDS = ("parallelism", "max_attempts", "speculate", "threads", "device")
+OPERATIONAL_FIELDS = ("parallelism", "max_attempts", "speculate", "limits", "pod", "threads", "device")
 """Fields of a spec that may differ when a search goes on: the stored protocol has settled the last two."""
 POLL_S = 2.0
 
@@ -21,7 +21,7 @@ Watcher = Callable[[Controller, Step], None]
 
 
 def run_locally(spec: SearchSpec, store: FileStore, clock: Clock, writer: str, watch: Watcher) -> Controller:
-    """Start the search, or go on with it, until it ends. `watch` is called after every step.
+    """Start the search, or go on with it, until it ends or reaches one of its limits. `watch` is called after every step.
 
     Raises:
         InvalidSpec: the data cannot be used, or the search of this name in the store is another one.
@@ -40,11 +40,11 @@ def run_locally(spec: SearchSpec, store: FileStore, clock: Clock, writer: str, w
         workers = spec.parallelism or state.spec.parallelism or available_cores()
         spec = spec.model_copy(update={"parallelism": workers})
         with LocalCluster(store, folder / "logs", workers=workers, threads=state.protocol.threads) as cluster:
-            controller = Controller(ledger, store, cluster, state, slots=workers, spec=spec)
+            controller = Controller(ledger, store, cluster, clock, state, slots=workers, spec=spec)
             while True:
                 step = controller.step()
                 watch(controller, step)
-                if step.finished:
+                if step.finished or (step.phase == "LimitReached" and not step.running):
                     break
                 cluster.wait(POLL_S)
         for abandoned in step.running:

@@ -1,20 +1,23 @@
 """The controller: one sequential step over the ports, for one search.
 
-Order within a step: collect results, decide, commit (results told and attempts intended), then launch. Whatever is
-cut off in between is found again in the store: a result that was written, or an attempt that was intended.
+Order within a step: collect results, decide, commit (results told and attempts intended), then cancel, clear away and
+launch. Whatever is cut off in between is found again in the store: a result that was written, or an attempt that was
+intended. After an error the controller is not to be used again; open a new one on the state in the store.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rcas.clock import Clock
+from rcas.controller.limits import CANCELLED, PAUSED, Hold, exceeded
 from rcas.errors import CorruptState, SearchFailed
 from rcas.evaluation import Protocol, Result, Task
 from rcas.runtimes.base import Attempt, Cluster
 from rcas.search import Evaluation, Search
 from rcas.space import Network
 from rcas.spec import SearchSpec
-from rcas.state import Attempts, Ledger, Phase, SearchState, read_result, result_name
+from rcas.state import Attempts, Ledger, Phase, SearchState, checkpoint_name, read_result, result_name
 from rcas.stores.base import Store
 
 
@@ -32,14 +35,23 @@ class Step:
     """What one step found and did.
 
     Attributes:
-        failed: attempts that ended without a result.
+        ended: attempts that ended since the last step, with a result or without.
+        failed: those of them that ended without.
         running: attempts under way; when the search has finished, speculation that nobody waits for.
+        phase: of the search after the step. message: why it is held, for people.
     """
 
     collected: tuple[Collected, ...]
+    ended: tuple[Attempt, ...]
     failed: tuple[Attempt, ...]
     running: tuple[Attempt, ...]
-    finished: bool
+    phase: Phase
+    message: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether every decision is taken."""
+        return self.phase == "Complete"
 
 
 def new_state(spec: SearchSpec, protocol: Protocol, now_s: float) -> SearchState:
@@ -52,8 +64,11 @@ class Controller:
 
     Args:
         state: as the ledger read or created it; a failed search is tried again.
+        spec: overrides of the stored spec that cannot change an accuracy (parallelism, limits, data path ...).
         slots: trainings at once.
-        spec: overrides of the stored spec that cannot change an accuracy (parallelism, data path ...).
+
+    Attributes:
+        paused, cancelled: what the user wants; may be set between steps, as may `spec` and `slots`.
     """
 
     def __init__(
@@ -61,18 +76,23 @@ class Controller:
         ledger: Ledger,
         store: Store,
         cluster: Cluster,
+        clock: Clock,
         state: SearchState,
         *,
         slots: int,
         spec: SearchSpec,
     ) -> None:
-        self._ledger, self._store, self._cluster, self._slots = ledger, store, cluster, slots
-        self.spec, self.protocol, self._created = spec, state.protocol, state.created
+        self._ledger, self._store, self._cluster, self._clock = ledger, store, cluster, clock
+        self.spec, self.slots, self.protocol, self._created = spec, slots, state.protocol, state.created
+        self.paused = self.cancelled = False
         self.search = Search.from_snapshot(state.search)
         self.counters = state.counters
-        self._attempts = {key: tried.model_copy(update={"failed": 0}) for key, tried in state.attempts.items()}
+        self._attempts = dict(state.attempts)
+        if state.phase == "Failed":
+            self._attempts = {key: tried.model_copy(update={"failed": 0}) for key, tried in state.attempts.items()}
         self._looked_up = set[str]()
-        self._dirty = state.phase == "Failed"
+        self._committed: tuple[Phase, str] = state.phase, state.message
+        self._dirty = False
 
     def step(self) -> Step:
         """Take in what happened, decide, and launch what is worth running now.
@@ -81,46 +101,78 @@ class Controller:
             SearchFailed: an evaluation cannot succeed; the state says so too.
             Fenced, Unavailable, CorruptState: see `rcas.errors`.
         """
-        collected, failed = list[Collected](), list[Attempt]()
         observed = self._cluster.observe()
         running = {attempt.key: attempt for attempt in observed if attempt.outcome is None}
-        for attempt in observed:
-            # Of two attempts at one evaluation the second to end has nothing to add.
-            if attempt.outcome is None or self.search.has_been_told(attempt.key):
-                continue
-            found = self._collect(attempt.key, reused=False)
-            if found:
-                collected.append(found)
-            else:
-                failed.append(attempt)
-                self._count_failure(attempt)
+        collected, ended, failed = self._take_in([attempt for attempt in observed if attempt.outcome])
         wanted = self._wanted(collected)
-        free = max(0, self._slots - len(running))
-        launches = [evaluation for evaluation in wanted if evaluation.key not in running][:free]
+        hold = None if self.search.done else self._hold(running)
+        useless = [a for a in running.values() if (hold and hold.cancels) or not self.search.may_need(a.key)]
+        launches = [] if hold else self._worth_launching(wanted, running, len(useless))
         for evaluation in launches:
             self._intend(evaluation)
-        if self.search.done:
-            # What still runs was speculation that no decision needed: the caller ends it.
-            self._attempts.clear()
-        if self._dirty:
-            self._commit("Complete" if self.search.done else "Running")
+        for attempt in useless:
+            self._give_up(attempt, keep_intent=hold is not None)
+        phase: Phase = "Complete" if self.search.done else hold.phase if hold else "Running"
+        self._commit(phase, hold.message if hold else "")
+        for item in collected:
+            # A trainer deletes its checkpoint itself, unless it was killed between its result and that.
+            self._store.delete(checkpoint_name(item.evaluation.key))
+        for attempt in useless:
+            self._cluster.cancel(attempt.name)
         for attempt in observed:
             if attempt.outcome is not None:
                 self._cluster.forget(attempt.name)
         for evaluation in launches:
             self._launch(evaluation)
-        return Step(tuple(collected), tuple(failed), tuple(running.values()), self.search.done)
+        return Step(
+            tuple(collected), tuple(ended), tuple(failed), tuple(running.values()), phase, hold.message if hold else ""
+        )
+
+    def _take_in(self, observed: list[Attempt]) -> tuple[list[Collected], list[Attempt], list[Attempt]]:
+        """(results that became known, attempts that ended, those of them that left no result)."""
+        collected, ended, failed = list[Collected](), list[Attempt](), list[Attempt]()
+        for attempt in observed:
+            # Of two attempts at one evaluation the second to end has nothing to add, nor has one that was given up.
+            if attempt.key not in self._attempts:
+                continue
+            ended.append(attempt)
+            found = self._collect(attempt.key, reused=False)
+            if found:
+                collected.append(found)
+                self._count(gpu_seconds=attempt.gpu_seconds)
+            elif _number(attempt) > self._attempts[attempt.key].counted:
+                failed.append(attempt)
+                self._count(gpu_seconds=attempt.gpu_seconds)
+                self._count_failure(attempt)
+        return collected, ended, failed
 
     def _wanted(self, collected: list[Collected]) -> list[Evaluation]:
         """What to run now. Results that the store has already are collected on the way."""
         while True:
-            wanted = self.search.ask(self._slots, speculate=self.spec.speculate)
+            wanted = self.search.ask(self.slots, speculate=self.spec.speculate)
             new = [evaluation.key for evaluation in wanted if evaluation.key not in self._looked_up]
             self._looked_up.update(new)
             found = [result for key in new if (result := self._collect(key, reused=True))]
             if not found:
                 return wanted
             collected += found
+
+    def _hold(self, running: dict[str, Attempt]) -> Hold | None:
+        if self.cancelled:
+            return CANCELLED
+        if self.paused:
+            return PAUSED
+        gpu_seconds = self.counters.gpu_seconds + sum(attempt.gpu_seconds for attempt in running.values())
+        age_s = self._clock.now() - self._created
+        return exceeded(self.spec.limits, self.counters, gpu_seconds=gpu_seconds, age_s=age_s)
+
+    def _worth_launching(
+        self, wanted: list[Evaluation], running: dict[str, Attempt], useless: int
+    ) -> list[Evaluation]:
+        free = self.slots - len(running) + useless
+        if self.spec.limits.evaluations is not None:
+            free = min(free, self.spec.limits.evaluations - self.counters.trained - len(running) + useless)
+        return [evaluation for evaluation in wanted if evaluation.key not in running][: max(0, free)]
 
     def _collect(self, key: str, *, reused: bool) -> Collected | None:
         result = read_result(self._store, key)
@@ -134,8 +186,7 @@ class Controller:
         reused = reused and key not in self._attempts
         self._attempts.pop(key, None)
         seconds = result.seconds.data + result.seconds.training + result.seconds.validation
-        self.counters = self.counters.add(reused=1) if reused else self.counters.add(trained=1, busy_seconds=seconds)
-        self._dirty = True
+        self._count(**({"reused": 1} if reused else {"trained": 1, "busy_seconds": seconds}))
         return Collected(Evaluation(key, network), result, reused)
 
     def _check(self, result: Result, network: Network) -> None:
@@ -153,13 +204,17 @@ class Controller:
             if found != expected:
                 raise CorruptState(f"{result_name(result.key)}: {field} is {found}, but this search's is {expected}")
 
-    def _count_failure(self, attempt: Attempt) -> None:
+    def _count(self, **amounts: float) -> None:
+        self.counters = self.counters.add(**amounts)
         self._dirty = True
+
+    def _count_failure(self, attempt: Attempt) -> None:
+        tried = self._attempts[attempt.key].model_copy(update={"counted": _number(attempt)})
+        self._attempts[attempt.key] = tried
         if attempt.outcome == "interrupted":
-            self.counters = self.counters.add(interruptions=1)
+            self._count(interruptions=1)
             return
-        self.counters = self.counters.add(failures=1)
-        tried = self._attempts[attempt.key]
+        self._count(failures=1)
         words = attempt.message or "it said that it finished, but there is no result"
         tried = tried.model_copy(update={"failed": tried.failed + 1, "last_words": words})
         self._attempts[attempt.key] = tried
@@ -177,6 +232,13 @@ class Controller:
         self._attempts[evaluation.key] = tried.model_copy(update={"started": tried.started + 1})
         self._dirty = True
 
+    def _give_up(self, attempt: Attempt, *, keep_intent: bool) -> None:
+        """Count what an attempt held that is cancelled now; a held search takes it up again later."""
+        self._count(gpu_seconds=attempt.gpu_seconds)
+        tried = self._attempts.pop(attempt.key, None)
+        if tried and keep_intent:
+            self._attempts[attempt.key] = tried.model_copy(update={"counted": _number(attempt)})
+
     def _launch(self, evaluation: Evaluation) -> None:
         task = Task(
             key=evaluation.key,
@@ -189,6 +251,12 @@ class Controller:
         self._cluster.launch(f"{evaluation.key[:16]}-{self._attempts[evaluation.key].started}", task)
 
     def _commit(self, phase: Phase, message: str = "") -> None:
+        """Write the state if it has changed."""
+        if self.search.done:
+            # What still runs was speculation that no decision needed: the caller ends it.
+            self._attempts.clear()
+        if not self._dirty and self._committed == (phase, message):
+            return
         self._ledger.commit(
             SearchState(
                 spec=self.spec,
@@ -201,4 +269,9 @@ class Controller:
                 counters=self.counters,
             )
         )
-        self._dirty = False
+        self._dirty, self._committed = False, (phase, message)
+
+
+def _number(attempt: Attempt) -> int:
+    """Which attempt at its evaluation it is, from 1."""
+    return int(attempt.name.rpartition("-")[2])

@@ -9,6 +9,22 @@ from rcas.evaluation import Task
 Outcome = Literal["finished", "interrupted", "invalid", "out-of-memory", "error"]
 
 
+class Timing(NamedTuple):
+    """Where the wall time of an attempt went, in seconds; None where it is not known (yet).
+
+    Attributes:
+        queued_s: until it had a place to run.
+        startup_s: from then until its process began.
+        run_s: from then to its end.
+        held_s: how long it has held its place so far.
+    """
+
+    queued_s: float | None = None
+    startup_s: float | None = None
+    run_s: float | None = None
+    held_s: float | None = None
+
+
 class Attempt(NamedTuple):
     """One try of an evaluation. What it says of itself is a hint; only the result object counts.
 
@@ -17,6 +33,7 @@ class Attempt(NamedTuple):
         outcome: None while it runs.
         message: last words of a failure.
         epoch, epochs: trained so far, of how many. correct, total: validation images right so far.
+        timing: where its time went. gpu_seconds: GPUs that it holds times the seconds it has held them.
     """
 
     name: str
@@ -27,6 +44,8 @@ class Attempt(NamedTuple):
     epochs: int = 0
     correct: int = 0
     total: int = 0
+    timing: Timing = Timing()
+    gpu_seconds: float = 0
 
 
 class Cluster(Protocol):
@@ -38,6 +57,10 @@ class Cluster(Protocol):
 
     def observe(self) -> list[Attempt]:
         """All attempts launched and not forgotten, as they are now."""
+        ...
+
+    def cancel(self, name: str) -> None:
+        """End a running attempt, with a checkpoint if there is time. Until it has ended it may be observed."""
         ...
 
     def forget(self, name: str) -> None:

@@ -74,6 +74,13 @@ class LocalCluster:
         waiting = [Attempt(name, task.key) for name, task in self._waiting]
         return [*self._ended.values(), *running, *waiting]
 
+    def cancel(self, name: str) -> None:
+        """See `Cluster.cancel`."""
+        self._waiting = deque(waiting for waiting in self._waiting if waiting[0] != name)
+        for worker in self._living():
+            if worker.attempt and worker.attempt.name == name:
+                worker.ask_to_stop()
+
     def forget(self, name: str) -> None:
         """See `Cluster.forget`."""
         self._ended.pop(name, None)

@@ -1,0 +1,1 @@
+"""Trainings as Kubernetes Jobs."""

@@ -1,0 +1,254 @@
+"""Requests to the Kubernetes API server: plain objects in and out, one place where its errors get their names."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, NoReturn
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.client import ApiException
+
+from rcas.errors import Conflict, InvalidSpec, RcasError, Unavailable
+
+Object = dict[str, Any]
+Verb = Literal["get", "list", "create", "delete", "patch", "watch"]
+
+REQUESTS_PER_S = 5.0
+"""Long-run average of requests that the controller may send, as a good citizen of a shared API server."""
+BURST = 25
+PAGE = 250
+TIMEOUT_S = (5.0, 30.0)
+"""To connect, to read."""
+_MERGE_PATCH = "application/merge-patch+json"
+
+
+class ClusterUnavailable(Unavailable):
+    """The API server does not answer, or not now."""
+
+
+class NotFound(RcasError):
+    """There is no such object, or no such kind of object."""
+
+
+class Expired(RcasError):
+    """The version that a list or a watch wanted to go on from is gone: begin anew (HTTP 410)."""
+
+
+class RateLimit:
+    """A bucket that holds `burst` requests and gets `per_s` new ones a second."""
+
+    def __init__(self, per_s: float = REQUESTS_PER_S, burst: int = BURST) -> None:
+        self._per_s, self._burst = per_s, burst
+        self._left, self._at = float(burst), time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self) -> None:
+        """Return when one more request may be sent."""
+        with self._lock:
+            now = time.monotonic()
+            self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
+            self._at = now
+            self._left -= 1
+            wait_s = max(0.0, -self._left / self._per_s)
+        time.sleep(wait_s)
+
+
+class Api:
+    """The API server as the kubeconfig, or the pod's service account, says where it is.
+
+    Args:
+        connection: of the official client; it brings addresses, certificates and tokens, and renews these.
+        limit: shared by all requests.
+
+    Every method may raise ClusterUnavailable (try again), NotFound, Conflict (it changed or exists) and InvalidSpec (the
+    API server refuses the object).
+    """
+
+    def __init__(self, connection: client.ApiClient, limit: RateLimit | None = None) -> None:
+        self._client, self._limit = connection, limit
+
+    def get(self, path: str, **query: Any) -> Object:
+        """The object at `path`, such as `/api/v1/namespaces/default/pods/p`."""
+        return json.loads(self._request("GET", path, query))
+
+    def text(self, path: str, **query: Any) -> str:
+        """What is at `path` as text, such as a pod's log."""
+        return self._request("GET", path, query).decode(errors="replace")
+
+    def items(self, path: str, **query: Any) -> list[Object]:
+        """All objects of a collection, page by page.
+
+        A page that has expired (410) starts the list anew, once.
+        """
+        try:
+            return list(self._pages(path, query))
+        except Expired:
+            return list(self._pages(path, query))
+
+    def create(self, path: str, body: Object, **query: Any) -> Object:
+        """Create an object in the collection at `path`."""
+        return json.loads(self._request("POST", path, query, body))
+
+    def patch(self, path: str, body: Object, **query: Any) -> Object:
+        """Merge `body` into the object at `path` (RFC 7386)."""
+        return json.loads(self._request("PATCH", path, query, body))
+
+    def delete(self, path: str, *, propagation: Literal["Background", "Foreground"] = "Background") -> None:
+        """Delete the object at `path`, and in the background what it owns; nothing happens if there is none."""
+        try:
+            self._request("DELETE", path, {}, {"propagationPolicy": propagation})
+        except NotFound:
+            return
+
+    def lines(self, path: str, read_timeout_s: float | None, **query: Any) -> Iterator[bytes]:
+        """Lines of an answer that goes on, such as a watch's or a followed log's, until the server ends it."""
+        with translated():
+            response = self._send("GET", path, query, None, (TIMEOUT_S[0], read_timeout_s)).response
+            try:
+                if response.status >= 400:
+                    _refuse(response.status, response.data)
+                rest = b""
+                for chunk in response.stream(65536):
+                    *whole, rest = (rest + chunk).split(b"\n")
+                    yield from whole
+                if rest:
+                    yield rest
+            finally:
+                response.close()
+
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Object]:
+        token = ""
+        while True:
+            page = self.get(path, **query, limit=PAGE, **({"continue": token} if token else {}))
+            yield from page.get("items") or ()
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+
+    def _request(self, method: str, path: str, query: Mapping[str, Any], body: Object | None = None) -> bytes:
+        with translated():
+            response = self._send(method, path, query, body, TIMEOUT_S)
+            data: bytes = response.read()
+        if response.status >= 400:
+            _refuse(response.status, data)
+        return data
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, Any], body: Object | None, timeout: tuple[float, float | None]
+    ) -> Any:
+        if self._limit:
+            self._limit.take()
+        kind = _MERGE_PATCH if method == "PATCH" else "application/json"
+        arguments = self._client.param_serialize(
+            method=method,
+            resource_path=path,
+            query_params=[(name, value) for name, value in query.items() if value is not None],
+            header_params={"Accept": "application/json", "Content-Type": kind},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        return self._client.call_api(*arguments, _request_timeout=timeout)
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Turn what the libraries below raise into ClusterUnavailable."""
+    try:
+        yield
+    except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise ClusterUnavailable(f"the API server does not answer: {_first_line(error)}") from error
+
+
+def _refuse(status: int, data: bytes) -> NoReturn:
+    message = _message(data) or f"HTTP {status}"
+    if status == 404:
+        raise NotFound(message)
+    if status == 409:
+        raise Conflict(message)
+    if status == 410:
+        raise Expired(message)
+    if status in {400, 413, 422}:
+        raise InvalidSpec.relayed(message)
+    if status in {401, 403}:
+        # A quota answers 403 too, and tokens are renewed: both pass. A missing right stays, and its message says so.
+        raise ClusterUnavailable(f"the API server refuses: {message}")
+    raise ClusterUnavailable(f"the API server does not serve this now (HTTP {status}): {message}")
+
+
+def _message(data: bytes) -> str:
+    try:
+        return " ".join(str(json.loads(data)["message"]).split())
+    except (ValueError, KeyError, TypeError):
+        return _first_line(data.decode(errors="replace"))
+
+
+def _first_line(text: object) -> str:
+    return next(iter(str(text).strip().splitlines()), type(text).__name__)[:300]
+
+
+def in_cluster(limit: RateLimit | None = None) -> Api:
+    """The API server of the cluster that this process runs in.
+
+    Raises:
+        InvalidSpec: it runs in none.
+    """
+    configuration = client.Configuration()
+    try:
+        config.load_incluster_config(configuration)
+    except config.ConfigException as error:
+        raise InvalidSpec("service account", got="none", allowed=f"a pod of a cluster ({error})") from None
+    return _connect(configuration, limit)
+
+
+def from_kubeconfig(kubeconfig: str | None, context: str | None) -> tuple[Api, str]:
+    """The API server and the namespace of a context, found as kubectl finds them.
+
+    Raises:
+        InvalidSpec: there is no such file or context.
+    """
+    configuration = client.Configuration()
+    try:
+        config.load_kube_config(kubeconfig, context=context, client_configuration=configuration)
+        contexts, active = config.list_kube_config_contexts(kubeconfig)
+    except (config.ConfigException, OSError) as error:
+        allowed = f"a kubeconfig with a usable context ({_first_line(error)})"
+        raise InvalidSpec("kubeconfig", got=kubeconfig or "the default", allowed=allowed) from None
+    chosen = next((found for found in contexts if found["name"] == context), active)
+    return _connect(configuration, None), chosen.get("context", {}).get("namespace") or "default"
+
+
+def _connect(configuration: client.Configuration, limit: RateLimit | None) -> Api:
+    # Our own retries know what may be repeated; urllib3's do not.
+    configuration.retries = False
+    return Api(client.ApiClient(configuration), limit)
+
+
+def listen(api: Api, path: str, heard: Callable[[Object], None], stop: threading.Event, **query: Any) -> None:
+    """Call `heard` with every event of a watch until `stop` is set. Whatever ends the watch, it begins anew.
+
+    Events may be missed in between: they only hint that a list is worth its while.
+    """
+    failures = 0
+    while not stop.is_set():
+        try:
+            for line in api.lines(path, read_timeout_s=330, watch=1, timeoutSeconds=random.randint(200, 300), **query):
+                if stop.is_set():
+                    return
+                heard(json.loads(line))
+                failures = 0
+        except (RcasError, ValueError):
+            failures += 1
+        stop.wait(backoff_s(failures))
+
+
+def backoff_s(failures: int, *, longest_s: float = 15.0) -> float:
+    """How long to wait after so many failures in a row: doubled each time, with jitter, so that no herd comes back."""
+    if not failures:
+        return 1.0
+    return min(longest_s, 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
