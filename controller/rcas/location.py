@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 from rcas.errors import InvalidSpec
 
@@ -59,7 +59,7 @@ class S3Settings(NamedTuple):
         Raises:
             InvalidSpec: a value that is not allowed.
         """
-        style = _choice(environment, ADDRESSING_VARIABLE, get_args(AddressingStyle)) or "auto"
+        style = cast(AddressingStyle, _choice(environment, ADDRESSING_VARIABLE, get_args(AddressingStyle)) or "auto")
         encryption = _choice(environment, ENCRYPTION_VARIABLE, get_args(Encryption))
         key = environment.get(KMS_KEY_VARIABLE)
         arguments = {"ServerSideEncryption": encryption} if encryption else {}

@@ -1,7 +1,7 @@
 """What a runtime and a trainer process say to each other.
 
-A worker process gets JSON lines on its standard input and answers on its standard output; a Job's container finds what
-it has to do in an environment variable.
+A worker process gets JSON lines on its standard input and answers on its standard output; a Job's container finds
+what it has to do in an environment variable.
 """
 
 from __future__ import annotations

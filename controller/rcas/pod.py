@@ -57,5 +57,10 @@ class PodSpec(Model):
     @property
     def gpus(self) -> int:
         """GPUs that one training holds."""
-        limits: dict[str, Any] = {**(self.resources or {}).get("requests", {}), **(self.resources or {}).get("limits", {})}
-        return sum(int(str(count)) for name, count in limits.items() if name.endswith("/gpu") and str(count).isdigit())
+        limits: dict[str, Any] = {
+            **(self.resources or {}).get("requests", {}),
+            **(self.resources or {}).get("limits", {}),
+        }
+        return sum(
+            int(str(count)) for name, count in limits.items() if name.endswith("/gpu") and str(count).isdigit()
+        )

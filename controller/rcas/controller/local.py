@@ -21,7 +21,7 @@ Watcher = Callable[[Controller, Step], None]
 
 
 def run_locally(spec: SearchSpec, store: FileStore, clock: Clock, writer: str, watch: Watcher) -> Controller:
-    """Start the search, or go on with it, until it ends or reaches one of its limits. `watch` is called after every step.
+    """Start the search, or go on with it, until it ends or reaches a limit. `watch` is called after every step.
 
     Raises:
         InvalidSpec: the data cannot be used, or the search of this name in the store is another one.

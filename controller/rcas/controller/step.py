@@ -125,7 +125,12 @@ class Controller:
         for evaluation in launches:
             self._launch(evaluation)
         return Step(
-            tuple(collected), tuple(ended), tuple(failed), tuple(running.values()), phase, hold.message if hold else ""
+            tuple(collected),
+            tuple(ended),
+            tuple(failed),
+            tuple(running.values()),
+            phase,
+            hold.message if hold else "",
         )
 
     def _take_in(self, observed: list[Attempt]) -> tuple[list[Collected], list[Attempt], list[Attempt]]:
@@ -269,7 +274,8 @@ class Controller:
                 counters=self.counters,
             )
         )
-        self._dirty, self._committed = False, (phase, message)
+        self._dirty = False
+        self._committed = phase, message
 
 
 def _number(attempt: Attempt) -> int:

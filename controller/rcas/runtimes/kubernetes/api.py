@@ -17,7 +17,7 @@ from kubernetes.client import ApiException
 from rcas.errors import Conflict, InvalidSpec, RcasError, Unavailable
 
 Object = dict[str, Any]
-Verb = Literal["get", "list", "create", "delete", "patch", "watch"]
+Observe = Callable[[str, str], None]
 
 REQUESTS_PER_S = 5.0
 """Long-run average of requests that the controller may send, as a good citizen of a shared API server."""
@@ -65,13 +65,17 @@ class Api:
     Args:
         connection: of the official client; it brings addresses, certificates and tokens, and renews these.
         limit: shared by all requests.
+        observe: called once per request with its method and how it ended: ok, refused or unavailable.
 
-    Every method may raise ClusterUnavailable (try again), NotFound, Conflict (it changed or exists) and InvalidSpec (the
-    API server refuses the object).
+    Every method may raise ClusterUnavailable (try again), NotFound, Conflict (it changed or exists) and InvalidSpec
+    (the API server refuses the object).
     """
 
-    def __init__(self, connection: client.ApiClient, limit: RateLimit | None = None) -> None:
+    def __init__(
+        self, connection: client.ApiClient, limit: RateLimit | None = None, observe: Observe | None = None
+    ) -> None:
         self._client, self._limit = connection, limit
+        self._observe: Observe = observe or (lambda _method, _outcome: None)
 
     def get(self, path: str, **query: Any) -> Object:
         """The object at `path`, such as `/api/v1/namespaces/default/pods/p`."""
@@ -110,6 +114,7 @@ class Api:
         """Lines of an answer that goes on, such as a watch's or a followed log's, until the server ends it."""
         with translated():
             response = self._send("GET", path, query, None, (TIMEOUT_S[0], read_timeout_s)).response
+            self._observe("watch" if "watch" in query else "get", _outcome(response.status))
             try:
                 if response.status >= 400:
                     _refuse(response.status, response.data)
@@ -132,15 +137,26 @@ class Api:
                 return
 
     def _request(self, method: str, path: str, query: Mapping[str, Any], body: Object | None = None) -> bytes:
-        with translated():
-            response = self._send(method, path, query, body, TIMEOUT_S)
-            data: bytes = response.read()
+        verb = method.lower()
+        try:
+            with translated():
+                response = self._send(method, path, query, body, TIMEOUT_S)
+                data: bytes = response.read()
+        except ClusterUnavailable:
+            self._observe(verb, "unavailable")
+            raise
+        self._observe(verb, _outcome(response.status))
         if response.status >= 400:
             _refuse(response.status, data)
         return data
 
     def _send(
-        self, method: str, path: str, query: Mapping[str, Any], body: Object | None, timeout: tuple[float, float | None]
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        body: Object | None,
+        timeout: tuple[float, float | None],
     ) -> Any:
         if self._limit:
             self._limit.take()
@@ -163,6 +179,10 @@ def translated() -> Generator[None]:
         yield
     except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
         raise ClusterUnavailable(f"the API server does not answer: {_first_line(error)}") from error
+
+
+def _outcome(status: int) -> str:
+    return "ok" if status < 400 else "refused" if status < 500 and status != 429 else "unavailable"
 
 
 def _refuse(status: int, data: bytes) -> NoReturn:
@@ -192,7 +212,7 @@ def _first_line(text: object) -> str:
     return next(iter(str(text).strip().splitlines()), type(text).__name__)[:300]
 
 
-def in_cluster(limit: RateLimit | None = None) -> Api:
+def in_cluster(limit: RateLimit | None = None, observe: Observe | None = None) -> Api:
     """The API server of the cluster that this process runs in.
 
     Raises:
@@ -203,7 +223,7 @@ def in_cluster(limit: RateLimit | None = None) -> Api:
         config.load_incluster_config(configuration)
     except config.ConfigException as error:
         raise InvalidSpec("service account", got="none", allowed=f"a pod of a cluster ({error})") from None
-    return _connect(configuration, limit)
+    return _connect(configuration, limit, observe)
 
 
 def from_kubeconfig(kubeconfig: str | None, context: str | None) -> tuple[Api, str]:
@@ -215,18 +235,27 @@ def from_kubeconfig(kubeconfig: str | None, context: str | None) -> tuple[Api, s
     configuration = client.Configuration()
     try:
         config.load_kube_config(kubeconfig, context=context, client_configuration=configuration)
-        contexts, active = config.list_kube_config_contexts(kubeconfig)
+        contexts, active = _contexts(kubeconfig)
     except (config.ConfigException, OSError) as error:
         allowed = f"a kubeconfig with a usable context ({_first_line(error)})"
         raise InvalidSpec("kubeconfig", got=kubeconfig or "the default", allowed=allowed) from None
     chosen = next((found for found in contexts if found["name"] == context), active)
-    return _connect(configuration, None), chosen.get("context", {}).get("namespace") or "default"
+    return _connect(configuration), chosen.get("context", {}).get("namespace") or "default"
 
 
-def _connect(configuration: client.Configuration, limit: RateLimit | None) -> Api:
+def _contexts(kubeconfig: str | None) -> tuple[list[Object], Object]:
+    contexts: Any
+    active: Any
+    contexts, active = config.list_kube_config_contexts(kubeconfig)
+    return contexts, active
+
+
+def _connect(
+    configuration: client.Configuration, limit: RateLimit | None = None, observe: Observe | None = None
+) -> Api:
     # Our own retries know what may be repeated; urllib3's do not.
     configuration.retries = False
-    return Api(client.ApiClient(configuration), limit)
+    return Api(client.ApiClient(configuration), limit, observe)
 
 
 def listen(api: Api, path: str, heard: Callable[[Object], None], stop: threading.Event, **query: Any) -> None:
@@ -237,7 +266,9 @@ def listen(api: Api, path: str, heard: Callable[[Object], None], stop: threading
     failures = 0
     while not stop.is_set():
         try:
-            for line in api.lines(path, read_timeout_s=330, watch=1, timeoutSeconds=random.randint(200, 300), **query):
+            for line in api.lines(
+                path, read_timeout_s=330, watch=1, timeoutSeconds=random.randint(200, 300), **query
+            ):
                 if stop.is_set():
                     return
                 heard(json.loads(line))
@@ -248,7 +279,7 @@ def listen(api: Api, path: str, heard: Callable[[Object], None], stop: threading
 
 
 def backoff_s(failures: int, *, longest_s: float = 15.0) -> float:
-    """How long to wait after so many failures in a row: doubled each time, with jitter, so that no herd comes back."""
+    """How long to wait after so many failures in a row: doubled each time, with jitter against herds."""
     if not failures:
         return 1.0
     return min(longest_s, 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)

@@ -32,7 +32,7 @@ NON_ROOT = 65532
 GRACE_S = 60
 DEADLINE_S = 86_400
 KEPT_AFTER_END_S = 24 * 3600
-"""A backstop for Jobs whose controller never comes back; it deletes them itself as soon as their results are committed."""
+"""A backstop, if the controller never comes back: it deletes Jobs itself as soon as their results are committed."""
 LOST_NODE_S = 30
 """How long a pod stays on a node that does not answer; Kubernetes' own 300 s are long for short trainings."""
 DESCRIBE_RETRIES = 2
@@ -45,7 +45,9 @@ def evaluation_job(search: Resource, pod: PodSpec, store: S3Location, attempt: s
     )
     annotations = {KEY_ANNOTATION: task.key, ATTEMPT_ANNOTATION: attempt, NETWORK_ANNOTATION: task.network}
     # Every failure but a disruption ends the Job: the controller counts attempts, and it alone.
-    return _job(search, pod, attempt, assignment.model_dump_json(), {KEY_LABEL: task.key[:16]}, annotations, retries=0)
+    return _job(
+        search, pod, attempt, assignment.model_dump_json(), {KEY_LABEL: task.key[:16]}, annotations, retries=0
+    )
 
 
 def describe_job(search: Resource, pod: PodSpec, inquiry: Inquiry) -> Object:
