@@ -49,13 +49,18 @@ class Operator:
         world: what the reconcilers share.
         metrics: told of everything.
         disruptions: reasons for which pods were taken away, as a watch heard them.
+
+    Attributes:
+        searches_changed: set when the next pass shall list the searches.
+        turned_at: when the last pass ended, in seconds since 1970.
     """
 
     def __init__(self, world: World, metrics: Metrics, disruptions: deque[str]) -> None:
         self._world, self._metrics, self._disruptions = world, metrics, disruptions
         self._reconcilers: dict[str, Reconciler] = {}
-        self._pods_at = 0.0
+        self._listed_at = 0.0
         self._failures = 0
+        self.searches_changed = threading.Event()
         self.turned_at: float | None = None
 
     @property
@@ -74,9 +79,7 @@ class Operator:
             self._metrics.preemption(self._disruptions.popleft())
         with self._metrics.reconcile_s.time():
             try:
-                due = now_s - self._pods_at >= resync_s
-                self._world.namespace.refresh(pods=due)
-                self._pods_at = now_s if due else self._pods_at
+                self._refresh(now_s)
                 wait_s = self._reconcile_all(now_s)
                 self._failures = 0
             except ClusterUnavailable as error:
@@ -86,6 +89,17 @@ class Operator:
         self._metrics.searches(self._world.namespace.searches.values())
         self.turned_at = self._world.clock.now()
         return min(wait_s, resync_s)
+
+    def _refresh(self, now_s: float) -> None:
+        due = now_s - self._listed_at >= self._world.config.resync_s
+        changed = self.searches_changed.is_set()
+        self.searches_changed.clear()
+        try:
+            self._world.namespace.refresh(searches=due or changed, pods=due)
+        except ClusterUnavailable:
+            self.searches_changed.set()
+            raise
+        self._listed_at = now_s if due else self._listed_at
 
     def _reconcile_all(self, now_s: float) -> float:
         searches = self._world.namespace.searches
@@ -160,7 +174,7 @@ def run(config: Config) -> None:
     operator = Operator(world, metrics, disruptions)
     server = serve(config.port, _answers(operator, metrics, store, clock))
     _trust(store, metrics, stop)
-    _listen(api, namespace.name, wake, stop, disruptions)
+    _listen(api, namespace.name, operator, wake, stop, disruptions)
     log.info("controller starts", extra={"namespace": namespace.name, "store": config.store, "writer": world.writer})
     while not stop.is_set():
         wait_s = operator.turn()
@@ -234,7 +248,14 @@ def _answers(operator: Operator, metrics: Metrics, store: Store, clock: Clock) -
     )
 
 
-def _listen(api: Api, namespace: str, wake: threading.Event, stop: threading.Event, disruptions: deque[str]) -> None:
+def _listen(
+    api: Api,
+    namespace: str,
+    operator: Operator,
+    wake: threading.Event,
+    stop: threading.Event,
+    disruptions: deque[str],
+) -> None:
     """Watch in the background. Events only wake the loop: the lists are what it believes."""
     known = deque[str](maxlen=1000)
 
@@ -246,12 +267,16 @@ def _listen(api: Api, namespace: str, wake: threading.Event, stop: threading.Eve
             known.append(uid)
             disruptions.append(reason)
 
-    def woken(_event: Object) -> None:
+    def heard_of_search(_event: Object) -> None:
+        operator.searches_changed.set()
+        wake.set()
+
+    def heard_of_job(_event: Object) -> None:
         wake.set()
 
     watches: list[tuple[str, Callable[[Object], None], dict[str, str]]] = [
-        (searches_path(namespace), woken, {}),
-        (jobs_path(namespace), woken, {"labelSelector": SELECTOR}),
+        (searches_path(namespace), heard_of_search, {}),
+        (jobs_path(namespace), heard_of_job, {"labelSelector": SELECTOR}),
         (pods_path(namespace), heard_of_pod, {"labelSelector": SELECTOR}),
     ]
     for path, heard, query in watches:
