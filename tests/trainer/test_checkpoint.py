@@ -6,15 +6,20 @@ import torch
 
 from rcas_trainer import checkpoint
 from rcas_trainer.checkpoint import Checkpoint
+from rcas_trainer.objects import LocalFile
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Checkpoint:
-    found = Checkpoint(tmp_path / "c.pt", "a" * 64, "b" * 64)
+    found = Checkpoint(LocalFile(tmp_path / "c.pt"), "a" * 64, "b" * 64)
     found.save({"weights": torch.arange(5.0), "progress": {"epoch": 2, "loss_sum": 0.1}})
     return found
+
+
+def path_of(checkpoint: Checkpoint) -> Path:
+    return Path(checkpoint.stored.place)
 
 
 def test_a_state_comes_back_exactly(saved: Checkpoint) -> None:
@@ -25,7 +30,7 @@ def test_a_state_comes_back_exactly(saved: Checkpoint) -> None:
 
 
 def test_none_there_is_no_state_and_no_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert Checkpoint(tmp_path / "none.pt", "a" * 64, "b" * 64).load(CPU) is None
+    assert Checkpoint(LocalFile(tmp_path / "none.pt"), "a" * 64, "b" * 64).load(CPU) is None
     assert capsys.readouterr().err == ""
 
 
@@ -76,14 +81,14 @@ def spoil(path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_spoilt_checkpoint_is_told_in_one_line_and_not_used(
     saved: Checkpoint, how: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spoil(saved.path, how, monkeypatch)
+    spoil(path_of(saved), how, monkeypatch)
     assert saved.load(CPU) is None
     [line] = capsys.readouterr().err.splitlines()
-    assert str(saved.path) in line
+    assert str(path_of(saved)) in line
     assert "training starts again" in line
 
 
 @pytest.mark.parametrize("other", [("c" * 64, "b" * 64), ("a" * 64, "c" * 64)], ids=["key", "protocol"])
 def test_another_evaluations_checkpoint_is_not_used(saved: Checkpoint, other: tuple[str, str]) -> None:
-    assert Checkpoint(saved.path, *other).load(CPU) is None
+    assert Checkpoint(saved.stored, *other).load(CPU) is None
     assert saved.load(CPU) is not None

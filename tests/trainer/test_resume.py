@@ -16,6 +16,7 @@ from rcas_trainer.checkpoint import Checkpoint
 from rcas_trainer.data import open_for_space
 from rcas_trainer.errors import Interrupted
 from rcas_trainer.evaluate import evaluate
+from rcas_trainer.objects import LocalFile
 from rcas_trainer.train import Score, Session, prepare_device, train
 
 from .builders import a_task, an_assignment, finish, measured, start_training, the_result, wait_for_line
@@ -34,7 +35,7 @@ def attempt(task: Task, checkpoint: Checkpoint, stop: Callable[[], bool]) -> tup
 
 def trained(folder: Path, task: Task, stops: list[int]) -> tuple[Session, Score]:
     """Train, stopped once before each of these batches (counted from the last stop)."""
-    checkpoint = Checkpoint(folder / f"{len(stops)}.pt", task.key, task.protocol.sha256)
+    checkpoint = Checkpoint(LocalFile(folder / f"{len(stops)}.pt"), task.key, task.protocol.sha256)
     for batches in stops:
         asked = itertools.count()
         with pytest.raises(Interrupted):
@@ -83,7 +84,7 @@ def stop_in_the_middle(task: Task, folder: Path) -> None:
     _, errors = process.communicate(timeout=60)
     assert process.returncode == EXIT_INTERRUPTED, errors
     assert "Traceback" not in errors
-    assert Checkpoint(folder / "checkpoint.pt", task.key, task.protocol.sha256).load(CPU) is not None
+    assert Checkpoint(LocalFile(folder / "checkpoint.pt"), task.key, task.protocol.sha256).load(CPU) is not None
 
 
 def test_a_torn_checkpoint_starts_the_training_again(tmp_path: Path) -> None:

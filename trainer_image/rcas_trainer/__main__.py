@@ -1,8 +1,9 @@
-"""The trainer's commands: `python -m rcas_trainer train | serve | describe`."""
+"""The trainer's commands: `python -m rcas_trainer train | serve | describe | job`."""
 
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,12 @@ from pydantic import BaseModel, ValidationError
 
 from rcas.errors import InvalidSpec, RcasError
 from rcas.evaluation import Task
-from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_OUT_OF_MEMORY, Assignment, Event, Question
+from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_OUT_OF_MEMORY, Assignment, Question
 from rcas_trainer.errors import Interrupted, OutOfMemory, first_line, invalid, log
+from rcas_trainer.fetch import local_source
 from rcas_trainer.memory import keep_freed_memory
+from rcas_trainer.patience import never
+from rcas_trainer.worker import StopRequest
 
 M = TypeVar("M", bound=BaseModel)
 _TORCH_PACKAGES = ("torch", "torchvision", "sklearn", "numpy")
@@ -32,17 +36,32 @@ def main() -> None:
 
 @main.command()
 @click.argument("task_path", metavar="TASK.json", type=click.Path(path_type=Path))
-@click.option("--result", required=True, type=click.Path(path_type=Path), help="Where the result goes, once.")
-@click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="Where to keep the state.")
-def train(task_path: Path, result: Path, checkpoint: Path) -> None:
+@click.option("--result", required=True, help="Where the result goes, once: a path or an s3:// URL.")
+@click.option("--checkpoint", required=True, help="Where to keep the state: a path or an s3:// URL.")
+def train(task_path: Path, result: str, checkpoint: str) -> None:
     """Train the network of one task and write its result.
 
     SIGTERM writes a checkpoint and exits with 75; the same command goes on from it.
     """
     with exit_codes():
         task = _parsed(Task, "task", _text_of(task_path))
-        assignment = Assignment(task=task, result=str(result), checkpoint=str(checkpoint))
-        _train(assignment)
+        assignment = Assignment(task=task, result=result, checkpoint=checkpoint)
+        from rcas_trainer import job
+
+        job.train(assignment, _listening())
+
+
+@main.command("job")
+def carry_out() -> None:
+    """Carry out the assignment or the inquiry in $RCAS_JOB: what a Job's container does.
+
+    Results and checkpoints may be s3:// URLs. SIGTERM writes a checkpoint and exits with 75.
+    """
+    with exit_codes():
+        stop = _listening()
+        from rcas_trainer import job
+
+        job.run(stop)
 
 
 @main.command()
@@ -65,7 +84,8 @@ def describe(question: TextIO) -> None:
         asked = _parsed(Question, "question", question.read())
         from rcas_trainer.data import describe
 
-        click.echo(describe(asked.source, asked.draw, asked.space).model_dump_json())
+        with local_source(asked.source, asked.draw.dataset, never) as source:
+            click.echo(describe(source, asked.draw, asked.space).model_dump_json())
 
 
 @contextmanager
@@ -90,26 +110,16 @@ def exit_codes() -> Generator[None]:
     except RcasError as error:
         log(str(error))
         sys.exit(1)
+    except Exception as error:
+        traceback.print_exception(error)
+        log(f"{type(error).__name__}: {first_line(error)}")
+        sys.exit(1)
 
 
-def _train(assignment: Assignment) -> None:
-    from rcas_trainer.worker import StopRequest
-
+def _listening() -> StopRequest:
     stop = StopRequest()
     stop.listen()
-    import time
-
-    from rcas_trainer import STARTED_S
-    from rcas_trainer.evaluate import evaluate
-
-    startup_s = time.monotonic() - STARTED_S
-    result = evaluate(assignment, stop=stop, report=_log_epoch, startup_s=startup_s)
-    log(f"{result.correct} of {result.total} validation images right")
-
-
-def _log_epoch(event: Event) -> None:
-    counts = f", {event.correct} of {event.total} right" if event.total else ""
-    log(f"epoch {event.epoch} of {event.epochs}{counts}")
+    return stop
 
 
 def _text_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The state of a training on the disk: a line of JSON that identifies it, then what torch saved."""
+"""The state of a training in an object: a line of JSON that identifies it, then what torch saved."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import hashlib
 import io
 import json
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from rcas_trainer.errors import first_line, log
-from rcas_trainer.files import remove, replace_file
+from rcas.errors import Unavailable
+from rcas_trainer.errors import Interrupted, Refused, first_line, log
+from rcas_trainer.objects import StoredObject
+from rcas_trainer.patience import EPOCH_S, READ_S, never, patiently
 
 FORMAT = 1
 State = dict[str, Any]
@@ -28,51 +30,75 @@ class Checkpoint:
     """Where a training keeps its state, and whose state that is.
 
     Attributes:
-        path: of the file.
+        stored: the object that holds it.
         key: of the evaluation.
         protocol_sha256: of its protocol.
     """
 
-    path: Path
+    stored: StoredObject
     key: str
     protocol_sha256: str
 
-    def save(self, state: State) -> None:
-        """Replace the file; a crash leaves the old or the new state, whole.
+    def save(self, state: State, patience_s: float = EPOCH_S, stop: Callable[[], bool] = never) -> bool:
+        """Replace the object; a crash leaves the old or the new state, whole.
 
         Args:
             state: tensors, numbers, strings and containers of them.
+            patience_s: how long to go on trying if the store does not answer, in seconds.
+            stop: asked before every further try.
+
+        Returns:
+            Whether it is written. A store that does not answer is told in one line: a training goes on without.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
+            Refused: the store will not have it.
         """
         packed = io.BytesIO()
         torch.save(state, packed)
         payload = packed.getvalue()
         header = self._identity() | {"sha256": hashlib.sha256(payload).hexdigest()}
-        replace_file(self.path, json.dumps(header).encode() + b"\n" + payload)
+        content = json.dumps(header).encode() + b"\n" + payload
+        try:
+            patiently(lambda: self.stored.replace(content), patience_s, stop)
+        except (Unavailable, Interrupted) as error:
+            log(f"checkpoint not written: {error}")
+            return False
+        return True
 
-    def load(self, device: torch.device) -> State | None:
+    def load(self, device: torch.device, stop: Callable[[], bool] = never) -> State | None:
         """The state, or None if there is none that can be used.
 
-        A torn, truncated or foreign file is no error: its evaluation starts again, which one line tells.
+        A torn, truncated or foreign object is no error: its evaluation starts again, which one line tells.
+
+        Args:
+            device: where its tensors are wanted.
+            stop: asked while the store does not answer.
+
+        Raises:
+            Interrupted: stop() said so.
+            Unavailable: the store did not answer for long.
+            Refused: the store will not give it.
         """
         try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return None
+            content = patiently(self.stored.read, READ_S, stop)
         except OSError as error:
-            log(f"checkpoint {self.path} cannot be read, training starts again: {error}")
+            log(f"checkpoint {self.stored.place} cannot be read, training starts again: {error}")
+            return None
+        if content is None:
             return None
         try:
             return self._unpack(content, device)
         except _Unusable as error:
-            log(f"checkpoint {self.path} is not used, training starts again: {error}")
+            log(f"checkpoint {self.stored.place} is not used, training starts again: {error}")
             return None
 
     def remove(self) -> None:
-        """Remove the file, if it is there."""
-        remove(self.path)
+        """Remove the object, if it is there. One that stays is no harm: its result is written."""
+        try:
+            patiently(self.stored.remove, EPOCH_S)
+        except (Unavailable, Refused) as error:
+            log(f"checkpoint not removed: {error}")
 
     def _identity(self) -> dict[str, str | int]:
         return {"format": FORMAT, "key": self.key, "protocol_sha256": self.protocol_sha256}

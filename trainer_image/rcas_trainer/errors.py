@@ -2,6 +2,8 @@
 
 RcasError
 ├── InvalidSpec    the task or its data cannot be used: exit code 2
+├── Unavailable    a store does not answer now; ends a training only after long patience
+├── Refused        a store will not do it, now or later: mend credentials, permissions or the address
 ├── CorruptState   a foreign or broken result is in the result's place
 ├── OutOfMemory    exit code 3
 └── Interrupted    asked to stop; the same task goes on from its checkpoint: exit code 75
@@ -22,6 +24,10 @@ _ALLOCATION_MESSAGES = ("can't allocate memory", "not enough memory", "CUDA out 
 
 class OutOfMemory(RcasError):
     """The machine's or the GPU's memory did not suffice."""
+
+
+class Refused(RcasError):
+    """A store answers, and will not do it: credentials, permissions, or an address that is wrong."""
 
 
 class Interrupted(RcasError):

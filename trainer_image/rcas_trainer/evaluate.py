@@ -9,14 +9,16 @@ from pathlib import Path
 
 import torch
 
-from rcas.errors import InvalidSpec
-from rcas.evaluation import Result, Seconds, Task
+from rcas.errors import InvalidSpec, Unavailable
+from rcas.evaluation import DataSource, Result, Seconds, Task
 from rcas.messages import Assignment, Event
 from rcas_trainer.checkpoint import Checkpoint
 from rcas_trainer.data import Data, open_for_space
 from rcas_trainer.errors import Interrupted, log, translated_memory_errors
-from rcas_trainer.files import exclusive
+from rcas_trainer.fetch import local_source
 from rcas_trainer.model import check_costs
+from rcas_trainer.objects import stored_object
+from rcas_trainer.patience import LAST_WORDS_S
 from rcas_trainer.results import read_result, write_result
 from rcas_trainer.train import Progress, Score, Session, prepare_device, train
 from rcas_trainer.versions import versions
@@ -31,52 +33,61 @@ def evaluate(
 ) -> Result:
     """Train the task's network and write its result, unless the result is there already.
 
-    Two processes with the same checkpoint path take turns, so the second finds the first one's result.
+    Two processes with the same checkpoint file take turns, so the second finds the first one's result. S3 has no
+    turns: there the result that is written first stands.
 
     Args:
         assignment: the task, and where its result and its checkpoint go.
-        stop: asked before every batch and while waiting for another process.
+        stop: asked before every batch and while waiting for another process or for the store.
         report: receives an `epoch` event after every epoch.
         startup_s: seconds that this process took before its first evaluation; 0 for a later one.
 
     Returns:
-        The result that stands at the result path.
+        The result that stands.
 
     Raises:
         InvalidSpec: the task cannot be carried out with this trainer, machine or data.
-        CorruptState: something else lies at the result path.
+        CorruptState: something else lies in the result's place.
         OutOfMemory: an allocation failed.
-        Interrupted: stop() said so; a checkpoint has what was trained.
-        OSError: a result or a checkpoint cannot be written.
+        Interrupted: stop() said so; a checkpoint has what was trained, unless its store does not answer.
+        Unavailable: the store did not answer for long.
+        Refused: the store will not do what is needed.
+        OSError: a file cannot be written.
     """
-    task, result_path = assignment.task, Path(assignment.result)
-    checkpoint = Checkpoint(Path(assignment.checkpoint), task.key, task.protocol.sha256)
-    with exclusive(checkpoint.path.with_name(checkpoint.path.name + ".lock"), stop):
-        result = read_result(result_path, task)
+    task, stored = assignment.task, stored_object(assignment.result, "result")
+    checkpoint = Checkpoint(stored_object(assignment.checkpoint, "checkpoint"), task.key, task.protocol.sha256)
+    with checkpoint.stored.alone(stop):
+        result = read_result(stored, task, stop)
         if result is None:
-            with translated_memory_errors():
-                result = _measure(task, checkpoint, stop, report, startup_s)
-            result = write_result(result_path, result, task)
+            with translated_memory_errors(), local_source(task.source, task.protocol.draw.dataset, stop) as source:
+                session, score = _trained(task, source, checkpoint, stop, report)
+            result = _result(session, score, startup_s)
+            try:
+                result = write_result(stored, result, task, stop)
+            except (Interrupted, Unavailable):
+                # The store may have been away since before the last epoch.
+                checkpoint.save(session.state(), LAST_WORDS_S)
+                raise
         checkpoint.remove()
     return result
 
 
-def _measure(
+def _trained(
     task: Task,
+    source: DataSource,
     checkpoint: Checkpoint,
     stop: Callable[[], bool],
     report: Callable[[Event], None],
-    startup_s: float,
-) -> Result:
+) -> tuple[Session, Score]:
     _check_versions(task)
     _check_batch_size(task)
     device = prepare_device(task.protocol)
     reading = Progress()
     with reading.timed("data"):
-        data = _checked_data(task)
+        data = _checked_data(task, source)
     session = Session(task, data, device)
-    cost = check_costs(session.module, task.space, task.space.network(task.network))
-    if state := checkpoint.load(device):
+    check_costs(session.module, task.space, task.space.network(task.network))
+    if state := checkpoint.load(device, stop):
         session.restore(state)
         log(f"going on in epoch {session.progress.epoch + 1} at batch {session.progress.batch + 1}")
     session.progress.seconds["data"] += reading.seconds["data"]
@@ -88,8 +99,13 @@ def _measure(
         counts = {"correct": score.correct, "total": score.total} if score else {}
         report(event.model_copy(update=counts))
 
-    score, progress = train(session, checkpoint, stop, report_epoch), session.progress
-    trained = progress.epoch * data.train_count
+    return session, train(session, checkpoint, stop, report_epoch)
+
+
+def _result(session: Session, score: Score, startup_s: float) -> Result:
+    task, progress = session.task, session.progress
+    trained = progress.epoch * session.data.train_count
+    cost = task.space.cost(task.space.network(task.network))
     return Result(
         key=task.key,
         network=task.network,
@@ -105,7 +121,7 @@ def _measure(
         seconds=Seconds(startup=startup_s, **progress.seconds),
         images_per_second=trained / max(progress.seconds["training"], 1e-9),
         resumed=progress.resumed,
-        device=_device_name(device),
+        device=_device_name(session.device),
         versions=versions(),
         params=cost.params,
         madds=cost.madds,
@@ -128,8 +144,8 @@ def _check_batch_size(task: Task) -> None:
         raise InvalidSpec("training.batch_size", got=1, allowed="at least 2, because batch norm needs two images")
 
 
-def _checked_data(task: Task) -> Data:
-    data = open_for_space(task.source, task.protocol.draw, task.space)
+def _checked_data(task: Task, source: DataSource) -> Data:
+    data = open_for_space(source, task.protocol.draw, task.space)
     if data.sha256 != task.protocol.data_sha256:
         raise InvalidSpec(
             "protocol.data_sha256",

@@ -47,8 +47,10 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def exclusive(path: Path, stop: Callable[[], bool] = lambda: False) -> Generator[None]:
+def exclusive(path: Path, stop: Callable[[], bool] = lambda: False) -> Generator[bool]:
     """Hold the lock file `path`; it is removed at the end and falls free if the process dies.
+
+    Gives whether it is held: not on a file system without locks.
 
     Args:
         path: of the lock file; its folder is made if it is missing.
@@ -59,7 +61,7 @@ def exclusive(path: Path, stop: Callable[[], bool] = lambda: False) -> Generator
     """
     held = _acquire(path, stop)
     try:
-        yield
+        yield held is not None
     finally:
         if held is not None:
             path.unlink(missing_ok=True)

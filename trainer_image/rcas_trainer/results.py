@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 from pydantic import ValidationError
 
 from rcas.errors import CorruptState
 from rcas.evaluation import Result, Task
 from rcas_trainer.errors import log
-from rcas_trainer.files import create_file
+from rcas_trainer.objects import StoredObject
+from rcas_trainer.patience import READ_S, RESULT_S, never, patiently
 
 
-def read_result(path: Path, task: Task) -> Result | None:
+def read_result(
+    stored: StoredObject, task: Task, stop: Callable[[], bool] = never, patience_s: float = READ_S
+) -> Result | None:
     """The task's result, or None if there is none yet.
+
+    Args:
+        stored: where it lies.
+        task: whose result it must be.
+        stop: asked while the store does not answer.
+        patience_s: how long to go on asking then, in seconds.
 
     Raises:
         CorruptState: what lies there is not a result of this task.
+        Interrupted: stop() said so.
+        Unavailable: the store did not answer for long.
+        Refused: the store will not give it.
     """
     try:
-        result = Result.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
+        content = patiently(stored.read, patience_s, stop)
+        if content is None:
+            return None
+        result = Result.model_validate_json(content)
     except (OSError, ValidationError) as error:
-        raise CorruptState(f"{path} is not a readable result; move it away and try again") from error
+        raise CorruptState(f"{stored.place} is not a readable result; move it away and try again") from error
     if (result.key, result.protocol_sha256) != (task.key, task.protocol.sha256):
-        raise CorruptState(f"{path} is the result of another evaluation, {result.key}, not of {task.key}")
+        raise CorruptState(f"{stored.place} is the result of another evaluation, {result.key}, not of {task.key}")
     return result
 
 
-def write_result(path: Path, result: Result, task: Task) -> Result:
+def write_result(stored: StoredObject, result: Result, task: Task, stop: Callable[[], bool] = never) -> Result:
     """Write the result if none is there; the first one stands.
 
     Returns:
@@ -37,14 +50,17 @@ def write_result(path: Path, result: Result, task: Task) -> Result:
 
     Raises:
         CorruptState: what is there already is not a result of this task.
-        OSError: it cannot be written.
+        Interrupted: stop() said so while the store did not answer.
+        Unavailable: the store did not answer for long.
+        Refused: the store will not have it.
+        OSError: the file cannot be written.
     """
-    try:
-        create_file(path, result.model_dump_json(indent=1).encode() + b"\n")
-    except FileExistsError:
-        standing = read_result(path, task)
-        if standing is None:
-            raise
-        log(f"{path} is there already and stands")
-        return standing
-    return result
+    content = result.model_dump_json(indent=1).encode() + b"\n"
+    if patiently(lambda: stored.create(content), RESULT_S, stop):
+        return result
+    standing = read_result(stored, task, stop, RESULT_S)
+    if standing is None:
+        raise CorruptState(f"{stored.place} was there and is gone: somebody removes results")
+    if standing != result:
+        log(f"{stored.place} is there already and stands")
+    return standing

@@ -25,6 +25,7 @@ from rcas_trainer.checkpoint import Checkpoint, State
 from rcas_trainer.data import Batch, Data
 from rcas_trainer.errors import Interrupted
 from rcas_trainer.model import build
+from rcas_trainer.patience import LAST_WORDS_S
 from rcas_trainer.seeds import derived_seed, generator
 from rcas_trainer.sgd import Descent
 
@@ -169,7 +170,7 @@ def train(
         The score of the final network.
 
     Raises:
-        Interrupted: stop() said so; the checkpoint has the state of this moment.
+        Interrupted: stop() said so; the checkpoint has the state of this moment, unless its store does not answer.
     """
     progress, cheap = (
         session.progress,
@@ -179,9 +180,10 @@ def train(
     while progress.epoch < session.recipe.epochs and not progress.diverged:
         with progress.timed("training"):
             finished = _train_epoch(session, stop)
-        checkpoint.save(session.state())
         if not finished:
-            raise Interrupted(f"stopped in epoch {progress.epoch + 1}; a checkpoint is written")
+            kept = checkpoint.save(session.state(), LAST_WORDS_S)
+            raise Interrupted(f"stopped in epoch {progress.epoch + 1}; {'a' if kept else 'no'} checkpoint is written")
+        checkpoint.save(session.state(), stop=stop)
         last = progress.diverged or progress.epoch == session.recipe.epochs
         score = _timed_score(session) if cheap or last else None
         report(progress.epoch, score)
