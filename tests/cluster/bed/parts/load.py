@@ -81,6 +81,8 @@ class Node:
         if f"{image.name} " in self.ctr("images", "ls", f"name=={image.name},target.digest=={_digest(image.manifest)}"):
             return
         there = {line.split()[0] for line in self.ctr("snapshots", "ls").splitlines()[1:]}
+        for unfinished in (name for name in there if name.startswith("load-")):
+            self.ctr("snapshots", "rm", unfinished)
         chain, made = "", list[str]()
         for folder, digest in image.layers:
             parent, chain = chain, _digest(f"{chain} {digest}".encode()) if chain else digest
@@ -96,8 +98,17 @@ class Node:
         mounts = json.loads(self.ctr("snapshots", "prepare", "--mounts", f"load-{chain}", *filter(None, [parent])))
         upper = [option[9:] for option in mounts[0]["Options"] if option.startswith("upperdir=")]
         target = upper[0] if upper else mounts[0]["Source"]
-        subprocess.run(["cp", "--archive", "--link", f"{layer}/.", target], check=True)
+        subprocess.run(_copy_command(layer, Path(target)), check=True)
         self.ctr("snapshots", "commit", chain, f"load-{chain}")
+
+
+def _copy_command(source: Path, target: Path) -> list[str]:
+    if len({path.stat().st_dev for path in (Path("/"), source, target)}) > 1:
+        return ["cp", "--archive", f"{source}/.", str(target)]
+    # While buildah is at work its storage is a mount of its own, and no link leads from one mount into another. Seen
+    # through a second mount of the root, without what is mounted on it, both folders are on the same one.
+    script = 'mount --bind / /mnt && exec cp --archive --link "/mnt$1/." "/mnt$2"'
+    return ["unshare", "--mount", "sh", "-c", script, "load", str(source), str(target)]
 
 
 def _stored(name: str) -> list[dict]:
