@@ -8,7 +8,9 @@ every older writer.
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal, TypeVar
+import json
+import math
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -20,6 +22,8 @@ from rcas.stores.base import Store
 
 Natural = Annotated[int, Field(ge=0)]
 M = TypeVar("M", bound=Model)
+RESULT_LIMIT_BYTES = 65_536
+"""No result is larger. Trainers write them with the store's credentials, so a reader trusts none."""
 Phase = Literal["Running", "Paused", "LimitReached", "Cancelled", "Complete", "Failed"]
 ENDED: tuple[Phase, ...] = ("Complete", "Cancelled")
 """Phases that a search does not leave."""
@@ -127,11 +131,13 @@ def read_result(store: Store, key: str) -> Result | None:
     """The result of an evaluation, or None if there is none yet.
 
     Raises:
-        CorruptState: the object there is not a result of this key.
+        CorruptState: the object there is not a result of this key, or larger than 64 KiB.
     """
     stored = store.get(result_name(key))
     if stored is None:
         return None
+    if len(stored.data) > RESULT_LIMIT_BYTES:
+        raise CorruptState(f"{result_name(key)} is not a result: {len(stored.data):,} bytes, at most 65,536 allowed")
     result = _parse(Result, stored.data, result_name(key), "a result")
     if result.key != key:
         raise CorruptState(f"{result_name(key)} is the result of another evaluation, {result.key}")
@@ -222,8 +228,31 @@ def _parse_head(data: bytes, search: str) -> Head:
 
 def _parse(model: type[M], data: bytes, name: str, what: str) -> M:
     try:
+        # The model's own parser takes the last of equal keys, and reads 1e999 as infinity.
+        json.loads(data, object_pairs_hook=_without_twins, parse_constant=_refuse_constant, parse_float=_finite)
         return model.model_validate_json(data)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(map(str, problem["loc"])) or "object"
         raise CorruptState(f"{name} is not {what}: {where}: {problem['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise CorruptState(f"{name} is not {what}: {error}") from None
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)[:80]!r} appears twice")
+    return found
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:80]} is too large a number")
+    return number

@@ -6,7 +6,6 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from rcas.search import Search
 from rcas.spec import build_spec
 from rcas.state import Counters, Head, Ledger, SearchState, head_name, read_head, read_result, result_name
 from rcas.stores.base import Store, Stored
-from rcas.stores.file import FileStore
+from rcas.stores.opening import open_store
 
 KEY = "ab" * 32
 
@@ -63,9 +62,20 @@ def a_result() -> Result:
     )
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> FileStore:
-    return FileStore(tmp_path)
+@pytest.fixture(params=["file", "s3"])
+def store(request: pytest.FixtureRequest) -> Store:
+    where = request.getfixturevalue("bucket_url" if request.param == "s3" else "tmp_path")
+    return open_store(str(where))
+
+
+class Wrapped:
+    """A store to override a method of."""
+
+    def __init__(self, store: Store) -> None:
+        self.get, self.delete, self.names, self._put = store.get, store.delete, store.names, store.put
+
+    def put(self, name: str, data: bytes, *, expected: str | None) -> str:
+        return self._put(name, data, expected=expected)
 
 
 def stored_bytes(store: Store) -> bytes:
@@ -74,34 +84,34 @@ def stored_bytes(store: Store) -> bytes:
     return found.data
 
 
-def test_a_search_that_does_not_exist_is_none(store: FileStore) -> None:
+def test_a_search_that_does_not_exist_is_none(store: Store) -> None:
     assert Ledger(store, "tiny", "a").take_over() is None
     assert read_head(store, "tiny") is None
     assert read_result(store, KEY) is None
 
 
-def test_what_was_committed_is_what_the_next_writer_takes_over(store: FileStore) -> None:
+def test_what_was_committed_is_what_the_next_writer_takes_over(store: Store) -> None:
     first = Ledger(store, "tiny", "a")
     first.create(counted(0))
     first.commit(counted(1))
     assert Ledger(store, "tiny", "b").take_over() == counted(1)
 
 
-def test_a_state_with_decisions_in_it_comes_back_equal(store: FileStore) -> None:
+def test_a_state_with_decisions_in_it_comes_back_equal(store: Store) -> None:
     state = a_state(told=40)
     assert any(rule.path for rule in state.search.rules)
     Ledger(store, "tiny", "a").create(state)
     assert Ledger(store, "tiny", "b").take_over() == state
 
 
-def test_create_refuses_a_search_that_exists(store: FileStore) -> None:
+def test_create_refuses_a_search_that_exists(store: Store) -> None:
     Ledger(store, "tiny", "a").create(counted(0))
     with pytest.raises(Fenced, match="search tiny"):
         Ledger(store, "tiny", "b").create(counted(5))
     assert Ledger(store, "tiny", "c").take_over() == counted(0)
 
 
-def test_taking_over_raises_the_epoch_and_fences_the_older_writer(store: FileStore) -> None:
+def test_taking_over_raises_the_epoch_and_fences_the_older_writer(store: Store) -> None:
     older = Ledger(store, "tiny", "older")
     older.create(counted(0))
     newer = Ledger(store, "tiny", "newer")
@@ -117,23 +127,23 @@ def test_taking_over_raises_the_epoch_and_fences_the_older_writer(store: FileSto
     assert Ledger(store, "tiny", "last").take_over() == counted(2)
 
 
-def test_of_two_that_take_over_at_the_same_moment_one_is_fenced(store: FileStore) -> None:
+def test_of_two_that_take_over_at_the_same_moment_one_is_fenced(store: Store) -> None:
     Ledger(store, "tiny", "a").create(counted(0))
     rival = Ledger(store, "tiny", "rival")
 
-    class Overtaken(FileStore):
+    class Overtaken(Wrapped):
         def put(self, name: str, data: bytes, *, expected: str | None) -> str:
             rival.take_over()
             return super().put(name, data, expected=expected)
 
     with pytest.raises(Fenced):
-        Ledger(Overtaken(store.root), "tiny", "late").take_over()
+        Ledger(Overtaken(store), "tiny", "late").take_over()
     head = need(read_head(store, "tiny"))
     assert head.writer == "rival"
     rival.commit(counted(1))
 
 
-class LosesAnswers(FileStore):
+class LosesAnswers(Wrapped):
     """Writes, then says that it did not: what a network that dies after the write looks like."""
 
     def put(self, name: str, data: bytes, *, expected: str | None) -> str:
@@ -141,8 +151,8 @@ class LosesAnswers(FileStore):
         raise Conflict("the answer was lost and the request sent again")
 
 
-def test_a_lost_answer_to_a_write_that_succeeded_is_success(tmp_path: Path) -> None:
-    store = LosesAnswers(tmp_path)
+def test_a_lost_answer_to_a_write_that_succeeded_is_success(store: Store) -> None:
+    store = LosesAnswers(store)
     ledger = Ledger(store, "tiny", "a")
     ledger.create(counted(0))
     for number in range(1, 4):
@@ -154,7 +164,7 @@ def test_a_lost_answer_to_a_write_that_succeeded_is_success(tmp_path: Path) -> N
         ledger.commit(counted(4))
 
 
-def test_every_write_carries_the_hash_of_the_one_before(store: FileStore) -> None:
+def test_every_write_carries_the_hash_of_the_one_before(store: Store) -> None:
     written = list[bytes]()
     for writer in ("a", "b"):
         ledger = Ledger(store, "tiny", writer)
@@ -172,7 +182,7 @@ def test_every_write_carries_the_hash_of_the_one_before(store: FileStore) -> Non
     assert len({head["put_id"] for head in heads}) == 32
 
 
-def test_the_head_of_another_search_is_corrupt(store: FileStore) -> None:
+def test_the_head_of_another_search_is_corrupt(store: Store) -> None:
     Ledger(store, "tiny", "a").create(counted(0))
     store.put(head_name("other"), stored_bytes(store), expected=None)
     for read in (lambda: read_head(store, "other"), Ledger(store, "other", "b").take_over):
@@ -180,14 +190,14 @@ def test_the_head_of_another_search_is_corrupt(store: FileStore) -> None:
             read()
 
 
-def test_the_result_of_another_evaluation_is_corrupt(store: FileStore) -> None:
+def test_the_result_of_another_evaluation_is_corrupt(store: Store) -> None:
     other = "cd" * 32
     store.put(result_name(other), a_result().model_dump_json().encode(), expected=None)
     with pytest.raises(CorruptState, match=f"results/{other}.json is the result of another evaluation, {KEY}"):
         read_result(store, other)
 
 
-def test_nothing_is_written_over_a_corrupt_head(store: FileStore) -> None:
+def test_nothing_is_written_over_a_corrupt_head(store: Store) -> None:
     store.put(head_name("tiny"), b"{}", expected=None)
     with pytest.raises(CorruptState, match=r"searches/tiny/state\.json is not a search"):
         Ledger(store, "tiny", "a").take_over()
@@ -261,6 +271,44 @@ def test_what_is_no_object_of_ours_is_corrupt(data: bytes) -> None:
         read_head(Holding(data), "tiny")
     with pytest.raises(CorruptState, match=f"^results/{KEY}.json is not a result: [^\n]+$"):
         read_result(Holding(data), KEY)
+
+
+def edited(document: bytes, old: str, new: str) -> bytes:
+    text = document.decode()
+    assert text.count(old) == 1
+    return text.replace(old, new).encode()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('"correct":5', '"correct":5,"correct":6', "the key 'correct' appears twice"),
+        ('"correct":5', '"correct":6,"correct":5', "the key 'correct' appears twice"),
+        ('"startup":0.0', '"startup":0.0,"startup":0.0', "the key 'startup' appears twice"),
+        ('"startup":0.0', '"startup":NaN', "NaN is no number of JSON"),
+        ('"startup":0.0', '"startup":-Infinity', "-Infinity is no number of JSON"),
+        ('"startup":0.0', '"startup":1e999', "1e999 is too large a number"),
+    ],
+)
+def test_a_result_that_could_be_read_in_two_ways_is_corrupt(old: str, new: str, problem: str) -> None:
+    with pytest.raises(CorruptState, match=f"^results/{KEY}.json is not a result: {problem}$"):
+        read_result(Holding(edited(RESULT, old, new)), KEY)
+
+
+def test_a_head_with_two_equal_keys_is_corrupt() -> None:
+    for old, new in (('"epoch":1', '"epoch":1,"epoch":2'), ('"failures":0', '"failures":0,"failures":1')):
+        with pytest.raises(
+            CorruptState, match=r"^searches/tiny/state\.json is not a search: the key .* appears twice$"
+        ):
+            read_head(Holding(edited(HEAD, old, new)), "tiny")
+
+
+def test_a_result_over_64_kib_is_corrupt_before_it_is_parsed() -> None:
+    longest = RESULT + b" " * (65_536 - len(RESULT))
+    assert read_result(Holding(longest), KEY) == a_result()
+    for data in (longest + b" ", b"[" * 10_000_000):
+        with pytest.raises(CorruptState, match=f"^results/{KEY}.json is not a result: [0-9,]+ bytes, at most 65,536"):
+            read_result(Holding(data), KEY)
 
 
 @settings(deadline=None)

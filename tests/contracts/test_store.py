@@ -17,6 +17,7 @@ from controller.memory_store import MemoryStore
 from rcas.errors import Conflict, Fenced, InvalidSpec, Unavailable
 from rcas.stores.base import Store
 from rcas.stores.file import FileStore
+from rcas.stores.opening import open_store
 
 MEBIBYTE = 1 << 20
 
@@ -180,6 +181,12 @@ class TestFileStore(StoreContract):
             store.put(name, b"", expected=None)
 
 
+class TestS3Store(StoreContract):
+    @pytest.fixture
+    def store(self, bucket_url: str) -> Store:
+        return open_store(bucket_url)
+
+
 def python(script: str, *arguments: object) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -199,6 +206,7 @@ CREATOR = """
 import sys
 from rcas.errors import Conflict
 from rcas.stores.file import FileStore
+from rcas.stores.opening import open_store
 store, me = FileStore(sys.argv[1]), sys.argv[2]
 print("ready", flush=True)
 sys.stdin.readline()
@@ -224,6 +232,7 @@ def test_of_racing_processes_one_creates_each_object(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from rcas.stores.file import FileStore
+from rcas.stores.opening import open_store
 store = FileStore(sys.argv[1])
 found = store.get("head")
 version = found and found.version
@@ -289,6 +298,7 @@ def test_kill_9_at_any_line_of_a_write_leaves_the_old_or_the_new_object(tmp_path
 HOLDER = """
 import sys
 from rcas.stores.file import FileStore
+from rcas.stores.opening import open_store
 with FileStore(sys.argv[1]).alone("searches/a/controller"):
     print("held", flush=True)
     sys.stdin.readline()

@@ -18,7 +18,7 @@ from rcas.errors import InvalidSpec
 from rcas.greedy import RULES, Rule
 from rcas.search import Search
 from rcas.state import Head
-from rcas.stores.file import FileStore
+from rcas.stores.opening import open_store
 from rcas.trace import Decision, trace
 
 SHOWN_CANDIDATES = 6
@@ -29,7 +29,7 @@ SHOWN_CANDIDATES = 6
 @json_option
 def list_searches(store: str, as_json: bool) -> None:
     """List the searches in a store."""
-    opened = FileStore(store, create=False)
+    opened = open_store(store, create=False)
     heads = [find_search(store, name)[1] for name in search_names(opened)]
     rows = [_status(head, Search.from_snapshot(head.state.search)) for head in heads]
     if as_json:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from rcas.cli.demo import demo
+from rcas.cli.doctor import doctor
 from rcas.cli.look import explain, list_searches, result, status
 from rcas.cli.run import run
 from rcas.cli.specs import cost, init, schema, validate
@@ -58,5 +59,5 @@ def completion(shell: str) -> None:
     click.echo(complete(main, {}, "rcasctl", "_RCASCTL_COMPLETE").source())
 
 
-for command in (demo, run, status, result, explain, list_searches, init, validate, cost, schema):
+for command in (demo, run, status, result, explain, list_searches, init, validate, cost, schema, doctor):
     main.add_command(command)

@@ -9,30 +9,42 @@ from typing import Any
 import click
 
 from rcas.errors import InvalidSpec, RcasError
+from rcas.location import SCHEME
 from rcas.spec import SearchSpec, parse_spec
 from rcas.state import Head, head_name, read_head
+from rcas.stores.base import Store
 from rcas.stores.file import FileStore
+from rcas.stores.opening import open_store
 
 DEFAULT_STORE = "rcas-store"
 
 
 def _complete_search(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    store = context.params.get("store") or DEFAULT_STORE
+    if store.startswith(SCHEME):
+        return []  # The tab key must not wait for a network.
     try:
-        names = search_names(FileStore(context.params.get("store") or DEFAULT_STORE, create=False))
+        names = search_names(open_store(store, create=False))
     except RcasError:
         return []  # No store yet: a message in the middle of a command line would only disturb.
     return [name for name in names if name.startswith(incomplete)]
 
 
-store_option = click.option(
-    "--store",
-    envvar="RCAS_STORE",
-    default=DEFAULT_STORE,
-    show_default=True,
-    show_envvar=True,
-    type=click.Path(),
-    help="Folder that keeps searches, results and checkpoints.",
-)
+def _store_option(metavar: str, help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        "--store",
+        envvar="RCAS_STORE",
+        default=DEFAULT_STORE,
+        show_default=True,
+        show_envvar=True,
+        type=click.Path(),
+        metavar=metavar,
+        help=help_text,
+    )
+
+
+store_option = _store_option("STORE", "Folder or s3://bucket/prefix that keeps searches, results and checkpoints.")
+folder_option = _store_option("FOLDER", "Folder that keeps searches, results and checkpoints.")
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
 spec_argument = click.argument("spec", metavar="SPEC", type=click.Path(path_type=Path))
 search_argument = click.argument("search", metavar="SEARCH", shell_complete=_complete_search)
@@ -54,25 +66,36 @@ def read_spec(path: Path) -> SearchSpec:
     return parse_spec(text, str(path))
 
 
-def search_names(store: FileStore) -> list[str]:
-    """Names of the searches in `store`."""
+def open_folder(store: str) -> FileStore:
+    """The store of a search on this machine.
+
+    Raises:
+        InvalidSpec: it is no folder.
+    """
+    if store.startswith(SCHEME):
+        raise InvalidSpec("store", got=store, allowed="a folder, which the processes of this machine can lock")
+    return FileStore(store)
+
+
+def search_names(store: Store) -> list[str]:
+    """Names of the searches in `store`; those of a cluster are `namespace/name/uid`."""
     suffix = head_name("").removeprefix("searches/")
     names = (name.removeprefix("searches/") for name in store.names("searches/"))
     return [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
 
 
-def find_search(store: str, search: str) -> tuple[FileStore, Head]:
+def find_search(store: str, search: str) -> tuple[Store, Head]:
     """The head of a search.
 
     Raises:
         InvalidSpec: there is no such search.
         CorruptState: there is something else in its place.
     """
-    opened = FileStore(store, create=False)
+    opened = open_store(store, create=False)
     head = read_head(opened, search)
     if head is None:
         names = ", ".join(search_names(opened)) or "none there yet"
-        raise InvalidSpec("search", got=search, allowed=f"a search in {opened.root}: {names}")
+        raise InvalidSpec("search", got=search, allowed=f"a search in {store}: {names}")
     return opened, head
 
 
@@ -80,4 +103,4 @@ def operational_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Flags of commands that run a search."""
     function = click.option("--parallelism", type=click.IntRange(1, 1024), help="Trainings at once.")(function)
     function = json_option(function)
-    return store_option(function)
+    return folder_option(function)

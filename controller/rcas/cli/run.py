@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from rcas.cli.options import operational_options, read_spec, spec_argument
+from rcas.cli.options import open_folder, operational_options, read_spec, spec_argument
 from rcas.cli.progress import open_progress
 from rcas.cli.render import print_result
 from rcas.clock import SystemClock
@@ -18,7 +18,6 @@ from rcas.controller.local import run_locally
 from rcas.controller.step import Controller
 from rcas.spec import SearchSpec, build_spec
 from rcas.state import head_name
-from rcas.stores.file import FileStore
 
 
 @click.command()
@@ -64,7 +63,7 @@ def search_and_print(spec: SearchSpec, store: str, *, as_json: bool, again: str)
 
     `again` is the command that goes on with it.
     """
-    opened = FileStore(store)
+    opened = open_folder(store)
     if not as_json and opened.get(head_name(spec.name)) is None:
         click.echo(f"Search {spec.name} begins in {store}: the trainer starts and reads the data ...", err=True)
     writer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"

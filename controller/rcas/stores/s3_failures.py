@@ -147,7 +147,7 @@ def _of_answer(error: ClientError, replacing: bool) -> Failure:
         advice = _KEY
     if error.operation_name.startswith("AssumeRole"):
         advice = _CREDENTIALS
-    return Failure("lasting", f"{words}; {advice}" if advice else words)
+    return Failure("lasting", f"{words.rstrip('.')}; {advice}" if advice else words)
 
 
 def _one_line(text: str) -> str:

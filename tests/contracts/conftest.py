@@ -1,0 +1,1 @@
+from contracts.seaweed import bucket_url, s3_endpoint  # noqa: F401  (fixtures)
