@@ -25,7 +25,7 @@ from rcas.controller.web import Answers, serve
 from rcas.errors import InvalidSpec, RcasError, Unavailable
 from rcas.location import S3Location
 from rcas.resource import Resource
-from rcas.runtimes.kubernetes.api import Api, ClusterUnavailable, Object, RateLimit, backoff_s, in_cluster, listen
+from rcas.runtimes.kubernetes.api import Api, ClusterUnavailable, Object, RateLimit, backoff_s, connect, listen
 from rcas.runtimes.kubernetes.jobs import SELECTOR
 from rcas.runtimes.kubernetes.namespace import Namespace, jobs_path, pods_path, searches_path
 from rcas.runtimes.kubernetes.observing import disruption_of
@@ -157,8 +157,8 @@ def run(config: Config) -> None:
     clock, metrics = SystemClock(), Metrics()
     metrics.controller.info({"version": version("rcas")})
     limit = RateLimit()
-    api = in_cluster(limit, metrics.api_request)
-    namespace = Namespace(api, own_namespace())
+    api, own_namespace = connect(limit, metrics.api_request)
+    namespace = Namespace(api, os.environ.get("POD_NAMESPACE") or own_namespace)
     store, location = open_store(config.store, observe=metrics.store_request), S3Location.parse(config.store)
     disruptions = deque[str](maxlen=10_000)
     world = World(
@@ -183,16 +183,6 @@ def run(config: Config) -> None:
         wake.clear()
     server.shutdown()
     log.info("controller stops")
-
-
-def own_namespace() -> str:
-    """The namespace that this pod is in."""
-    if name := os.environ.get("POD_NAMESPACE"):
-        return name
-    try:
-        return Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text().strip()
-    except OSError:
-        raise InvalidSpec("POD_NAMESPACE", got="nothing", allowed="the namespace of this pod") from None
 
 
 def _trust(store: Store, metrics: Metrics, stop: threading.Event) -> None:

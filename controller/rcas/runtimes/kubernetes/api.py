@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import urllib3
@@ -23,6 +24,7 @@ REQUESTS_PER_S = 5.0
 """Long-run average of requests that the controller may send, as a good citizen of a shared API server."""
 BURST = 25
 PAGE = 250
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 TIMEOUT_S = (5.0, 30.0)
 """To connect, to read."""
 _MERGE_PATCH = "application/merge-patch+json"
@@ -212,21 +214,23 @@ def _first_line(text: object) -> str:
     return next(iter(str(text).strip().splitlines()), type(text).__name__)[:300]
 
 
-def in_cluster(limit: RateLimit | None = None, observe: Observe | None = None) -> Api:
-    """The API server of the cluster that this process runs in.
+def connect(limit: RateLimit | None = None, observe: Observe | None = None) -> tuple[Api, str]:
+    """The API server and the namespace of the pod that this process runs in, or else of the kubeconfig.
 
     Raises:
-        InvalidSpec: it runs in none.
+        InvalidSpec: there is neither.
     """
     configuration = client.Configuration()
     try:
         config.load_incluster_config(configuration)
-    except config.ConfigException as error:
-        raise InvalidSpec("service account", got="none", allowed=f"a pod of a cluster ({error})") from None
-    return _connect(configuration, limit, observe)
+    except config.ConfigException:
+        return from_kubeconfig(None, None, limit, observe)
+    return _connect(configuration, limit, observe), NAMESPACE_FILE.read_text(encoding="utf-8").strip()
 
 
-def from_kubeconfig(kubeconfig: str | None, context: str | None) -> tuple[Api, str]:
+def from_kubeconfig(
+    kubeconfig: str | None, context: str | None, limit: RateLimit | None = None, observe: Observe | None = None
+) -> tuple[Api, str]:
     """The API server and the namespace of a context, found as kubectl finds them.
 
     Raises:
@@ -240,7 +244,7 @@ def from_kubeconfig(kubeconfig: str | None, context: str | None) -> tuple[Api, s
         allowed = f"a kubeconfig with a usable context ({_first_line(error)})"
         raise InvalidSpec("kubeconfig", got=kubeconfig or "the default", allowed=allowed) from None
     chosen = next((found for found in contexts if found["name"] == context), active)
-    return _connect(configuration), chosen.get("context", {}).get("namespace") or "default"
+    return _connect(configuration, limit, observe), chosen.get("context", {}).get("namespace") or "default"
 
 
 def _contexts(kubeconfig: str | None) -> tuple[list[Object], Object]:
