@@ -139,17 +139,20 @@ def test_speculation_that_no_decision_can_use_any_more_is_ended_and_never_asked_
     assert controller.counters.interruptions == 0
 
 
-def test_a_failure_counts_once_although_the_controller_dies_before_it_has_cleared_it_away(store):
+def test_a_failure_counts_once_although_the_controller_dies_before_it_has_cleared_it_away(store, monkeypatch):
+    def dies(_name: str) -> None:
+        raise KeyboardInterrupt
+
     def fails_first(number: int, task: object) -> Attempt | None:
         return Attempt("", task.key, "error", "broken") if number == 1 else None  # type: ignore[attr-defined]
 
     cluster = ScriptedCluster(store, script=fails_first)
-    forget, cluster.forget = cluster.forget, lambda name: (_ for _ in ()).throw(KeyboardInterrupt)
     controller = open_controller(store, cluster, a_spec(), slots=1)
     controller.step()
-    with pytest.raises(KeyboardInterrupt):
-        controller.step()
-    cluster.forget = forget
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster, "forget", dies)
+        with pytest.raises(KeyboardInterrupt):
+            controller.step()
     successor = open_controller(store, cluster, a_spec(), slots=1, writer="second")
     run_to_end(successor)
     assert successor.counters.failures == 1

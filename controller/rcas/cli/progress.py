@@ -141,6 +141,8 @@ class PlainProgress:
             self._line(f"{when} {_accepted_text(controller, rule, before, after)}")
         if step.collected and not step.finished:
             self._line(f"{when} {len(controller.search.known)} evaluations done, {self._estimate.text}")
+        if step.message:
+            self._line(f"{when} {step.message}")
 
     def _line(self, text: str) -> None:
         self._console.print(Text(text))
@@ -155,7 +157,7 @@ def _accepted_text(controller: Controller, rule: str, before: Point, after: Poin
 
 
 class JsonProgress:
-    """One JSON object a line: `evaluation`, `attempt_failed`, `accepted`, `progress`."""
+    """One JSON object a line: `evaluation`, `attempt_failed`, `accepted`, `progress`, `held`."""
 
     def __init__(self) -> None:
         self._news, self._estimate = News(), Estimate()
@@ -172,6 +174,8 @@ class JsonProgress:
         if step.collected:
             done = len(controller.search.known)
             self._emit("progress", evaluations=done, left=self._estimate.left, running=len(step.running))
+        if step.message:
+            self._emit("held", phase=step.phase, message=step.message)
 
     def _emit(self, event: str, **fields: Any) -> None:
         click.echo(json.dumps({"event": event, "elapsed_s": round(self._estimate.elapsed_s, 3), **fields}))
@@ -211,7 +215,7 @@ class LiveProgress:
         avoided = max(0, found.offered - max(1, found.demanded))
         counts = f"{found.evaluations} evaluations done, {len(step.running)} running, {avoided} avoided"
         line = f"{counts}; {self._estimate.text}; {duration(self._estimate.elapsed_s)}"
-        return Group(table, running, Text("done" if step.finished else line))
+        return Group(table, running, Text("done" if step.finished else f"{line}\n{step.message}".strip()))
 
 
 def _bars(budget: Budget, cost: Cost) -> tuple[Any, ...]:

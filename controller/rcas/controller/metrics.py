@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
@@ -18,18 +18,17 @@ _PHASES: tuple[Phase, ...] = ("Pending", "Running", "Paused", "LimitReached", "C
 _SEARCH = ("search",)
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Counts of a search that only rise: what has grown since the last look goes to the counters."""
+class Tally(NamedTuple):
+    """Counts of a search: what they have grown beyond their highest so far goes to the counters."""
 
-    lazy: int
-    shared: int
-    violations: int
+    lazy: float
+    shared: float
+    violations: float
     gpu_seconds: float
 
     @classmethod
     def of(cls, controller: Controller) -> Tally:
-        """The counts as they are now."""
+        """The counts as they are now. `lazy` falls while a decision measures, and rises when it is taken."""
         found, states = controller.search.result, controller.search.states
         read = sum(len(state.measured) for state in states)
         return cls(
@@ -174,14 +173,11 @@ class Metrics:
     def _grown(self, search: Resource, controller: Controller) -> None:
         now = Tally.of(controller)
         _, before = self._known.get(search.uid, ("", now))
-        self._known[search.uid] = search.name, now
-        for counter, amount in (
-            (self._avoided.labels("lazy"), now.lazy - before.lazy),
-            (self._avoided.labels("shared"), now.shared - before.shared),
-            (self._violations, now.violations - before.violations),
-            (self._gpu_s, now.gpu_seconds - before.gpu_seconds),
-        ):
-            counter.inc(max(0, amount))
+        highest = Tally(*map(max, before, now))
+        self._known[search.uid] = search.name, highest
+        counters = (self._avoided.labels("lazy"), self._avoided.labels("shared"), self._violations, self._gpu_s)
+        for counter, old, new in zip(counters, before, highest, strict=True):
+            counter.inc(new - old)
 
     def _gauges(self, resource: Resource, search: Search, running: int) -> None:
         name, found, budget = resource.name, search.result, search.problem.budget

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from wsgiref.simple_server import WSGIServer
 
 import click
 
@@ -172,7 +173,7 @@ def run(config: Config) -> None:
         watch=lambda search, controller, step: _watched(metrics, clock, search, controller, step),
     )
     operator = Operator(world, metrics, disruptions)
-    server = serve(config.port, _answers(operator, metrics, store, clock))
+    server = _serve(config.port, _answers(operator, metrics, store, clock))
     _trust(store, metrics, stop)
     _listen(api, namespace.name, operator, wake, stop, disruptions)
     log.info("controller starts", extra={"namespace": namespace.name, "store": config.store, "writer": world.writer})
@@ -183,6 +184,13 @@ def run(config: Config) -> None:
         wake.clear()
     server.shutdown()
     log.info("controller stops")
+
+
+def _serve(port: int, answers: Answers) -> WSGIServer:
+    try:
+        return serve(port, answers)
+    except OSError as error:
+        raise InvalidSpec("config.port", got=port, allowed=f"a free port ({error.strerror})") from None
 
 
 def _trust(store: Store, metrics: Metrics, stop: threading.Event) -> None:

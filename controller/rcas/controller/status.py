@@ -71,13 +71,13 @@ def _conditions(report: Report, phase: Phase, before: Status, generation: int, n
         status = "True" if held else "False"
         old = known.get(kind)
         # Only what holds, and readiness that does not, needs an explanation.
-        explained = held or kind in {"Ready", "Progressing"}
+        explained = held or kind == "Ready"
         conditions.append(
             Condition.model_validate(
                 {
                     "type": kind,
                     "status": status,
-                    "reason": report.reason if explained else "AsExpected",
+                    "reason": report.reason if explained else phase if kind == "Progressing" else "AsExpected",
                     "message": report.message[:_LONGEST_MESSAGE] if explained else "",
                     "lastTransitionTime": old.lastTransitionTime if old and old.status == status else now,
                     "observedGeneration": generation,

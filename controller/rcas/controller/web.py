@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,9 +13,8 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from rcas.errors import RcasError
 
-log = logging.getLogger("rcas")
-_TEXT = [("Content-Type", "text/plain; charset=utf-8")]
-_JSON = [("Content-Type", "application/json")]
+_TEXT = "text/plain; charset=utf-8"
+_JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +42,43 @@ class _Quiet(WSGIRequestHandler):
 
 
 def serve(port: int, answers: Answers) -> WSGIServer:
-    """Start to serve in a thread; `shutdown()` ends it."""
+    """Start to serve in a thread; `shutdown()` ends it.
+
+    Raises:
+        OSError: the port is taken.
+    """
     metrics = make_wsgi_app(answers.registry)
 
     def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path == "/metrics":
             return metrics(environ, start)
-        if path in {"/healthz", "/readyz"}:
-            good = answers.alive() if path == "/healthz" else answers.ready()
-            start("200 OK" if good else "503 Service Unavailable", _TEXT)
-            return [b"ok\n" if good else b"not ok\n"]
-        if path.startswith("/state/"):
-            return _state(path.removeprefix("/state/").split("/"), start)
-        start("404 Not Found", _TEXT)
-        return [b"/metrics, /healthz, /readyz, /state/<namespace>/<search>\n"]
-
-    def _state(parts: list[str], start: Callable[..., Any]) -> Iterable[bytes]:
-        try:
-            found = answers.state(*parts) if len(parts) == 2 else None
-        except RcasError as error:
-            start("503 Service Unavailable", _TEXT)
-            return [f"{error}\n".encode()]
-        start("200 OK" if found else "404 Not Found", _JSON if found else _TEXT)
-        return [found or b"no such search, or nothing is known of it yet\n"]
+        status, kind, body = _answer(path, answers)
+        # A list of its own: the server adds headers to it.
+        start(status, [("Content-Type", kind)])
+        return [body]
 
     server = make_server("", port, application, server_class=_Server, handler_class=_Quiet)
     threading.Thread(target=server.serve_forever, daemon=True, name="web").start()
     return server
+
+
+def _answer(path: str, answers: Answers) -> tuple[str, str, bytes]:
+    if path in {"/healthz", "/readyz"}:
+        good = answers.alive() if path == "/healthz" else answers.ready()
+        return ("200 OK", _TEXT, b"ok\n") if good else ("503 Service Unavailable", _TEXT, b"not ok\n")
+    match path.split("/"):
+        case ["", "state", namespace, search]:
+            return _state(namespace, search, answers)
+        case _:
+            return "404 Not Found", _TEXT, b"/metrics, /healthz, /readyz, /state/<namespace>/<search>\n"
+
+
+def _state(namespace: str, search: str, answers: Answers) -> tuple[str, str, bytes]:
+    try:
+        found = answers.state(namespace, search)
+    except RcasError as error:
+        return "503 Service Unavailable", _TEXT, f"{error}\n".encode()
+    if found is None:
+        return "404 Not Found", _TEXT, b"no such search, or nothing is known of it yet\n"
+    return "200 OK", _JSON, found
