@@ -206,6 +206,15 @@ def parse_spec(text: str, where: str = "spec") -> SearchSpec:
     Raises:
         InvalidSpec: the first mistake, with its field, the value and what is allowed.
     """
+    return build_spec(parse_fields(text, where))
+
+
+def parse_fields(text: str, where: str = "spec") -> dict[Any, Any]:
+    """The fields of a spec in YAML or JSON, which may be a part of one only. Their values are not checked yet.
+
+    Raises:
+        InvalidSpec: no mapping, or a form that is not allowed, such as a key that appears twice.
+    """
     try:
         data = _load(text)
     except yaml.MarkedYAMLError as error:
@@ -218,7 +227,7 @@ def parse_spec(text: str, where: str = "spec") -> SearchSpec:
         raise InvalidSpec(where, got=got, allowed="YAML or JSON") from None
     if not isinstance(data, dict):
         raise InvalidSpec(where, got=data, allowed="a mapping with the fields space, budget and data")
-    return build_spec(data)
+    return data
 
 
 class _Loader(yaml.SafeLoader):
