@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import runpy
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from rcas.cli import main as rcasctl
+from rcas.crd import described
 from rcas.spec import SearchSpec
 
 DOCS = Path(__file__).parent
@@ -19,8 +21,9 @@ NOTE = "<!-- Written by docs/generate.py. Edit the code that it reads. -->"
 
 
 def pages() -> dict[str, str]:
-    """The generated files by name."""
-    return {"spec.md": spec_page(), "spec.schema.json": schema_text(), "cli.md": cli_page()}
+    """The generated files by their path from docs/."""
+    chart = runpy.run_path(str(DOCS / "chart.py"))
+    return {"spec.md": spec_page(), "spec.schema.json": schema_text(), "cli.md": cli_page(), **chart["pages"]()}
 
 
 def schema_text() -> str:
@@ -63,13 +66,6 @@ def section(path: str, node: dict[str, Any], definitions: dict[str, Any]) -> lis
             inner += section(at, definitions[target[1]], definitions)
     table = "\n".join(["| field | value | default | meaning |", "|---|---|---|---|", *rows])
     return [f"## {path}", *([text] if text else []), table, *inner]
-
-
-def described(text: str) -> tuple[str, dict[str, str]]:
-    """A docstring's first part, and what its `Attributes:` section says of each."""
-    head, _, tail = text.partition("\n\nAttributes:\n")
-    attributes = dict(re.findall(r"^ {4}(\w+): (.+)$", tail, re.MULTILINE))
-    return " ".join(head.split()), attributes
 
 
 def kind(field: dict[str, Any]) -> str:

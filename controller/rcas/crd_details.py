@@ -103,6 +103,7 @@ NEEDED = {
 }
 
 MEANINGS = {
+    "spec.parallelism": "Trainings at once. Default: what the controller is configured with.",
     "status.phase": "Where the search is; Complete, Failed and Cancelled are final.",
     "status.accepted": "Blocks accepted by the rule that is farthest.",
     "status.evaluations": "Evaluations whose result is known.",
