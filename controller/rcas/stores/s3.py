@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from boto3.session import Session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, CredentialRetrievalError
 from botocore.parsers import ResponseParserError
 
 from rcas.clock import Clock, SystemClock
@@ -75,6 +75,7 @@ class S3Store:
 
     Raises:
         InvalidSpec: an environment that boto3 refuses.
+        Unavailable: what gives the credentials does not answer.
     """
 
     def __init__(
@@ -247,6 +248,8 @@ def _open_client(settings: S3Settings, patience: Patience) -> Any:
     try:
         # Kubernetes services and most tools set AWS_REGION, which boto3 does not read.
         return Session(region_name=os.environ.get("AWS_REGION") or None).client("s3", config=config)
+    except CredentialRetrievalError as error:
+        raise Unavailable(translate(error).words) from error
     except (BotoCoreError, ValueError) as error:
         raise InvalidSpec("the environment of boto3", got=str(error), allowed="what boto3 accepts") from None
 
