@@ -124,7 +124,7 @@ def read_head(store: Store, search: str) -> Head | None:
         CorruptState: it is not what a controller wrote.
     """
     stored = store.get(head_name(search))
-    return None if stored is None else _parse_head(stored.data, search)
+    return None if stored is None else parse_head(stored.data, search)
 
 
 def read_result(store: Store, key: str) -> Result | None:
@@ -168,7 +168,7 @@ class Ledger:
         stored = self.store.get(head_name(self.search))
         if stored is None:
             return None
-        head = _parse_head(stored.data, self.search)
+        head = parse_head(stored.data, self.search)
         self._version = stored.version
         self._write(head.state, head.epoch + 1, head.seq + 1, hashlib.sha256(stored.data).hexdigest())
         return head.state
@@ -219,7 +219,12 @@ def _encode(head: Head) -> bytes:
     return head.model_dump_json().encode()
 
 
-def _parse_head(data: bytes, search: str) -> Head:
+def parse_head(data: bytes, search: str) -> Head:
+    """The head of `search` in the bytes of its object.
+
+    Raises:
+        CorruptState: it is not what a controller wrote.
+    """
     head = _parse(Head, data, head_name(search), "a search")
     if head.name != search:
         raise CorruptState(f"{head_name(search)} belongs to another search, {head.name}")

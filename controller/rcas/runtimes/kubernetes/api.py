@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import urllib3
+import websocket
 from kubernetes import client, config
 from kubernetes.client import ApiException
 
@@ -71,6 +74,9 @@ class Api:
 
     Every method may raise ClusterUnavailable (try again), NotFound, Conflict (it changed or exists) and InvalidSpec
     (the API server refuses the object).
+
+    Attributes:
+        timeout_s: to connect, to read.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class Api:
     ) -> None:
         self._client, self._limit = connection, limit
         self._observe: Observe = observe or (lambda _method, _outcome: None)
+        self.timeout_s = TIMEOUT_S
 
     def get(self, path: str, **query: Any) -> Object:
         """The object at `path`, such as `/api/v1/namespaces/default/pods/p`."""
@@ -115,7 +122,7 @@ class Api:
     def lines(self, path: str, read_timeout_s: float | None, **query: Any) -> Iterator[bytes]:
         """Lines of an answer that goes on, such as a watch's or a followed log's, until the server ends it."""
         with translated():
-            response = self._send("GET", path, query, None, (TIMEOUT_S[0], read_timeout_s)).response
+            response = self._send("GET", path, query, None, (self.timeout_s[0], read_timeout_s)).response
             self._observe("watch" if "watch" in query else "get", _outcome(response.status))
             try:
                 if response.status >= 400:
@@ -142,7 +149,7 @@ class Api:
         verb = method.lower()
         try:
             with translated():
-                response = self._send(method, path, query, body, TIMEOUT_S)
+                response = self._send(method, path, query, body, self.timeout_s)
                 data: bytes = response.read()
         except ClusterUnavailable:
             self._observe(verb, "unavailable")
@@ -162,8 +169,12 @@ class Api:
     ) -> Any:
         if self._limit:
             self._limit.take()
+        return self._client.call_api(*self._addressed(method, path, query, body), _request_timeout=timeout)
+
+    def _addressed(self, method: str, path: str, query: Mapping[str, Any], body: Object | None) -> Any:
+        """(method, URL, headers, body, form): the request with its credentials."""
         kind = _MERGE_PATCH if method == "PATCH" else "application/json"
-        arguments = self._client.param_serialize(
+        return self._client.param_serialize(
             method=method,
             resource_path=path,
             query_params=[(name, value) for name, value in query.items() if value is not None],
@@ -171,7 +182,32 @@ class Api:
             body=body,
             auth_settings=["BearerToken"],
         )
-        return self._client.call_api(*arguments, _request_timeout=timeout)
+
+    def websocket(self, path: str, protocol: str, **query: Any) -> websocket.WebSocket:
+        """A connection in both directions, such as one to a port of a pod. The caller closes it."""
+        _, url, headers, *_ = self._addressed("GET", path, query, None)
+        configuration = self._client.configuration
+        tls = {
+            "cert_reqs": ssl.CERT_REQUIRED if configuration.verify_ssl else ssl.CERT_NONE,
+            "check_hostname": configuration.verify_ssl,
+            "ca_certs": configuration.ssl_ca_cert,
+            "certfile": configuration.cert_file,
+            "keyfile": configuration.key_file,
+            "server_hostname": configuration.tls_server_name,
+        }
+        given = {name: value for name, value in headers.items() if name.lower() == "authorization"}
+        try:
+            return websocket.create_connection(
+                re.sub("^http", "ws", url),
+                timeout=self.timeout_s[0],
+                header=given,
+                sslopt={name: value for name, value in tls.items() if value is not None},
+                subprotocols=[protocol],
+            )
+        except websocket.WebSocketBadStatusException as error:
+            _refuse(error.status_code, error.resp_body or b"")
+        except (websocket.WebSocketException, OSError) as error:
+            raise ClusterUnavailable(f"the API server does not answer: {_first_line(error)}") from error
 
 
 @contextmanager
