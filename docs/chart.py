@@ -19,7 +19,7 @@ HEADER = "# Written by docs/generate.py from the models in controller/rcas. Edit
 KEPT = {"helm.sh/resource-policy": "keep"}
 """Uninstalling the chart must not delete every search of the cluster."""
 
-# A list's members are taken as they are; every other object is merged with what a user submits, so nothing is required.
+# Members of a list are taken as they are. Other objects are merged with what a user submits: nothing is required.
 WHOLE = {"Stage"}
 
 

@@ -88,6 +88,7 @@ def kind(field: dict[str, Any]) -> str:
         "string": "text",
         "boolean": "true or false",
         "null": "null",
+        "object": "mapping",
     }
     return names[field["type"]] + bounds(field)
 

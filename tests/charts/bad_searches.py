@@ -11,7 +11,7 @@ CUSTOM = {"skeleton": "custom", "classes": 10, "input": [1, 28, 28], "stages": [
 BASE: dict[str, Any] = {"space": {"classes": 10}, "budget": {"params": "3.4M"}, "data": {"dataset": "digits"}}
 FULL: dict[str, Any] = {
     "space": CUSTOM,
-    "budget": {"params": 200_000, "madds": "3_000k"},
+    "budget": {"params": 200_000, "madds": "30_000k"},
     "rules": ["UC", "JOINT"],
     "stop": "first-infeasible",
     "min_gain": 0,
