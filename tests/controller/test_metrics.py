@@ -105,7 +105,7 @@ def test_failures_and_interruptions_are_told_apart():
         metrics.step(resource, controller, controller.step(), 0.0)
     found = scraped(metrics.registry)
     assert found["rcas_evaluations_total{result=failed}"] == 1
-    assert found["rcas_evaluation_preemptions_total{cause=stopped}"] == 1
+    assert found["rcas_evaluation_preemptions_total{cause=interrupted}"] == 1
 
 
 def a_state(namespace: str, name: str) -> bytes | None:

@@ -15,7 +15,6 @@ import pytest
 
 from rcas.clock import SystemClock
 from rcas.controller.local import run_locally
-from rcas.clock import SystemClock
 from rcas.controller.step import Controller, Step, new_state
 from rcas.errors import InvalidSpec, SearchFailed, Unavailable
 from rcas.evaluation import DataSource, Draw, Task, evaluation_key

@@ -99,7 +99,7 @@ def test_a_pod_that_should_have_ended_is_lost_after_its_grace_period_and_a_while
     running = {"running": {"startedAt": stamp(390)}}
     assert observe(a_job(), a_pod(running, deletionTimestamp=stamp(29))).outcome is None
     lost = observe(a_job(), a_pod(running, deletionTimestamp=stamp(31)))
-    assert lost.outcome == "interrupted"
+    assert lost.outcome == "lost"
     assert "node-2" in lost.message
 
 
@@ -133,8 +133,22 @@ def test_a_container_that_could_not_start_a_moment_ago_is_waited_for():
     assert observe(a_job(), pod).outcome is None
 
 
+def test_what_waits_for_long_says_for_what():
+    pod = a_pod(phase="Pending")
+    message = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "message": message}]
+    attempt = observe(a_job(), pod)
+    assert (attempt.outcome, attempt.message) == (None, f"pod p has no node: {message}")
+    assert observe(a_job()).message.startswith("Job j has no pod")
+    job = a_job()
+    job["metadata"]["creationTimestamp"] = stamp(20)
+    assert observe(job, pod).message == ""
+
+
 def test_a_disruption_has_its_reason():
     pod = a_pod()
     assert disruption_of(pod) is None
-    pod["status"]["conditions"].append({"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"})
+    pod["status"]["conditions"].append(
+        {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    )
     assert disruption_of(pod) == "EvictionByEvictionAPI"

@@ -105,7 +105,7 @@ class Metrics:
         )
         self._preemptions = Counter(
             "rcas_evaluation_preemptions",
-            "Trainings that were taken away, by Kubernetes' reason or `lost` or `stopped`.",
+            "Trainings that were taken away, by Kubernetes' reason or `lost` or `interrupted`.",
             ("cause",),
             registry=registry,
         )
@@ -150,8 +150,8 @@ class Metrics:
         for attempt in step.ended:
             self._attempt(attempt)
         for attempt in step.failed:
-            if attempt.outcome == "interrupted":
-                self.preemption("lost" if "gone" in attempt.message else "stopped")
+            if attempt.outcome in {"interrupted", "lost"}:
+                self.preemption(attempt.outcome)
             else:
                 self._evaluations.labels("failed").inc()
         if step.collected or search.uid not in self._known:

@@ -26,7 +26,16 @@ from rcas.controller.web import Answers, serve
 from rcas.errors import InvalidSpec, RcasError, Unavailable
 from rcas.location import S3Location
 from rcas.resource import Resource
-from rcas.runtimes.kubernetes.api import Api, ClusterUnavailable, Object, RateLimit, backoff_s, connect, listen
+from rcas.runtimes.kubernetes.api import (
+    Api,
+    ClusterUnavailable,
+    Object,
+    RateLimit,
+    Refused,
+    backoff_s,
+    connect,
+    listen,
+)
 from rcas.runtimes.kubernetes.jobs import SELECTOR
 from rcas.runtimes.kubernetes.namespace import Namespace, jobs_path, pods_path, searches_path
 from rcas.runtimes.kubernetes.observing import disruption_of
@@ -112,6 +121,8 @@ class Operator:
                 continue
             try:
                 reconciler.reconcile(searches[uid])
+            except Refused:
+                wait_s = min(wait_s, max(0.0, reconciler.retry_at - now_s))
             except ClusterUnavailable:
                 raise
             except Unavailable:

@@ -119,7 +119,8 @@ class Reconciler:
         controller.paused, controller.cancelled = search.pause, search.cancel
         step = controller.step()
         self._world.watch(search, controller, step)
-        return Report(step.phase, step.phase, step.message, controller.search, len(step.running))
+        waits = next((attempt.message for attempt in step.running if attempt.message), "")
+        return Report(step.phase, step.phase, step.message or waits, controller.search, len(step.running))
 
     def _open(self, search: Resource) -> Controller | None:
         """The controller of the search; None while the data are not described yet."""
@@ -182,7 +183,7 @@ class Reconciler:
             return None
         pods = world.namespace.pods_of(jobs[0])
         attempt = attempt_of(jobs[0], pods, world.clock.now(), world.config.stall_s, gpus=0)
-        if attempt.outcome == "interrupted":
+        if attempt.outcome in {"interrupted", "lost"}:
             self._clear(search)
         elif attempt.outcome == "finished":
             raise SearchFailed("the trainer said that it described the data, but there is no description")

@@ -216,7 +216,7 @@ class Controller:
     def _count_failure(self, attempt: Attempt) -> None:
         tried = self._attempts[attempt.key].model_copy(update={"counted": _number(attempt)})
         self._attempts[attempt.key] = tried
-        if attempt.outcome == "interrupted":
+        if attempt.outcome in {"interrupted", "lost"}:
             self._count(interruptions=1)
             return
         self._count(failures=1)

@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple, Protocol
 
 from rcas.evaluation import Task
 
-Outcome = Literal["finished", "interrupted", "invalid", "out-of-memory", "error"]
+Outcome = Literal["finished", "interrupted", "lost", "invalid", "out-of-memory", "error"]
+"""interrupted: it stopped when asked to; lost: its machine does not answer. Neither is a failure."""
 
 
 class Timing(NamedTuple):
@@ -31,7 +32,7 @@ class Attempt(NamedTuple):
     Attributes:
         name: unique within the search.
         outcome: None while it runs.
-        message: last words of a failure.
+        message: last words of a failure, or what a running one waits for.
         epoch, epochs: trained so far, of how many. correct, total: validation images right so far.
         timing: where its time went. gpu_seconds: GPUs that it holds times the seconds it has held them.
     """

@@ -37,6 +37,10 @@ class ClusterUnavailable(Unavailable):
     """The API server does not answer, or not now."""
 
 
+class Refused(ClusterUnavailable):
+    """The API server does not do this now: a quota is used up, a right is missing, a token has expired."""
+
+
 class NotFound(RcasError):
     """There is no such object, or no such kind of object."""
 
@@ -235,7 +239,7 @@ def _refuse(status: int, data: bytes) -> NoReturn:
         raise InvalidSpec.relayed(message)
     if status in {401, 403}:
         # A quota answers 403 too, and tokens are renewed: both pass. A missing right stays, and its message says so.
-        raise ClusterUnavailable(f"the API server refuses: {message}")
+        raise Refused(f"the API server refuses: {message}")
     raise ClusterUnavailable(f"the API server does not serve this now (HTTP {status}): {message}")
 
 

@@ -16,6 +16,8 @@ _NEVER_STARTS = {"InvalidImageName", "ErrImageNeverPull", "CreateContainerConfig
 _MAY_NOT_START = {"ImagePullBackOff", "ErrImagePull", "RunContainerError"}
 IMAGE_PATIENCE_S = 120.0
 """How long an image may fail to be pulled: registries have hiccups."""
+QUIET_S = 30.0
+"""How long an attempt may wait for its pod and its node before that is worth a word."""
 CONFIG_PATIENCE_S = 20.0
 """How long a container may lack its Secret or ConfigMap: they may be created a moment later."""
 
@@ -48,11 +50,24 @@ def _outcome(job: Object, pods: Sequence[Object], now_s: float, stall_s: float) 
     living = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}]
     if living and all(_is_lost(pod, now_s, stall_s) for pod in living):
         name, node = living[0]["metadata"]["name"], living[0]["spec"].get("nodeName")
-        return "interrupted", f"pod {name} does not end on node {node}, which seems to be gone"
+        return "lost", f"pod {name} does not end on node {node}, which seems to be gone"
     for pod in living:
         if found := _stuck_container(pod, now_s):
             return found
-    return None, ""
+    return None, _waits_for(job, living, now_s)
+
+
+def _waits_for(job: Object, living: Sequence[Object], now_s: float) -> str:
+    """Why an attempt does not run yet, if it has waited for a while."""
+    if now_s - seconds(job["metadata"]["creationTimestamp"]) < QUIET_S:
+        return ""
+    if not living:
+        suspended = (job.get("spec") or {}).get("suspend")
+        return "" if suspended else f"Job {job['metadata']['name']} has no pod: kubectl describe it to see why"
+    for condition in (living[0].get("status") or {}).get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"pod {living[0]['metadata']['name']} has no node: {condition.get('message', '')}"
+    return ""
 
 
 def _failure(pods: Sequence[Object], condition: Object) -> tuple[Outcome, str]:
