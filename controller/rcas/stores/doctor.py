@@ -118,9 +118,9 @@ class _Examination:
         assert isinstance(self._store, HasClock)
         offset_s = self._store.clock_offset_s()
         _require(
-            abs(offset_s) <= CLOCK_LIMIT_S, f"its is {offset_s:+.0f} s off; at most {CLOCK_LIMIT_S} s are allowed"
+            abs(offset_s) <= CLOCK_LIMIT_S, f"it is {offset_s:+.0f} s ahead; at most {CLOCK_LIMIT_S} s are allowed"
         )
-        return f"its is {offset_s:+.0f} s off"
+        return f"it is {offset_s:+.0f} s ahead"
 
     def access(self) -> str:
         name = self._name("access")
