@@ -18,7 +18,7 @@ from rcas.evaluation import Description
 from rcas.location import S3Location
 from rcas.messages import Inquiry
 from rcas.pod import PodSpec
-from rcas.resource import Resource, Status
+from rcas.resource import Resource, StateRef, Status
 from rcas.runtimes.kubernetes.api import ClusterUnavailable
 from rcas.runtimes.kubernetes.jobs import cpu_threads, describe_job
 from rcas.runtimes.kubernetes.namespace import JobCluster, Namespace
@@ -95,7 +95,8 @@ class Reconciler:
             self.controller = None
         # A change of the spec that an error kept from having its effect is not observed yet.
         generation = search.generation if report.phase else before.observedGeneration
-        self._write(search, status_of(report, before, generation, self._world.clock.now()), before)
+        state = StateRef(url=self._world.config.store, name=search.id)
+        self._write(search, status_of(report, before, state, generation, self._world.clock.now()), before)
         if report.phase in {"Failed", "Complete", "Cancelled"}:
             self._clear(search)
         if failure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from rcas.resource import Condition, Phase, Status
+from rcas.resource import Condition, Phase, StateRef, Status
 from rcas.search import Search
 
 _LONGEST_MESSAGE = 1000
@@ -32,11 +32,11 @@ class Report:
     store_unavailable: bool = False
 
 
-def status_of(report: Report, before: Status, generation: int, now_s: float) -> Status:
+def status_of(report: Report, before: Status, state: StateRef, generation: int, now_s: float) -> Status:
     """The status after `report`. Conditions that stay as they were keep their time."""
     phase = report.phase or before.phase
     fields = before.model_dump(exclude={"conditions"})
-    fields |= {"phase": phase, "running": report.running, "observedGeneration": generation}
+    fields |= {"phase": phase, "running": report.running, "observedGeneration": generation, "stateRef": state}
     if report.search:
         found = report.search.result
         fields |= {
