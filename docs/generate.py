@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from prometheus_client.metrics import MetricWrapperBase
 
 from rcas.cli import main as rcasctl
+from rcas.controller.metrics import Metrics
 from rcas.crd import described
 from rcas.spec import SearchSpec
 
@@ -23,7 +25,13 @@ NOTE = "<!-- Written by docs/generate.py. Edit the code that it reads. -->"
 def pages() -> dict[str, str]:
     """The generated files by their path from docs/."""
     chart = runpy.run_path(str(DOCS / "chart.py"))
-    return {"spec.md": spec_page(), "spec.schema.json": schema_text(), "cli.md": cli_page(), **chart["pages"]()}
+    return {
+        "spec.md": spec_page(),
+        "spec.schema.json": schema_text(),
+        "cli.md": cli_page(),
+        "metrics.md": metrics_page(),
+        **chart["pages"](),
+    }
 
 
 def schema_text() -> str:
@@ -46,6 +54,24 @@ def spec_page() -> str:
         "`rcasctl init` writes this one:",
         f"```yaml\n{template}```",
         *section("spec", schema, schema["$defs"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def metrics_page() -> str:
+    """The reference of the controller's metrics, from its registry."""
+    rows = list[str]()
+    for family in vars(Metrics()).values():
+        if isinstance(family, MetricWrapperBase):
+            (metric,) = family.describe()
+            name = metric.name + {"counter": "_total", "info": "_info"}.get(metric.type, "")
+            labels = ", ".join(f"`{label}`" for label in family._labelnames)
+            rows.append(f"| `{name}` | {metric.type} | {labels} | {metric.documentation} |")
+    parts = [
+        "# Metrics",
+        NOTE,
+        "What the controller serves on `/metrics`. `search` is the name of a Search; it is the only label that grows.",
+        "\n".join(["| metric | type | labels | meaning |", "|---|---|---|---|", *sorted(rows)]),
     ]
     return "\n\n".join(parts) + "\n"
 
