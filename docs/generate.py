@@ -70,7 +70,7 @@ def metrics_page() -> str:
     parts = [
         "# Metrics",
         NOTE,
-        "What the controller serves on `/metrics`. `search` is the name of a Search; it is the only label that grows.",
+        "What the controller serves on `/metrics`. `search` is the name of a Search, the only label that grows.",
         "\n".join(["| metric | type | labels | meaning |", "|---|---|---|---|", *sorted(rows)]),
     ]
     return "\n\n".join(parts) + "\n"
