@@ -24,7 +24,7 @@ class Image:
     """
 
     def __init__(self, name: str) -> None:
-        found = next(i for i in _stored("overlay-images/images.json") if name in i.get("names") or [])
+        found = next(i for i in _stored("overlay-images/images.json") if name in (i.get("names") or []))
         folder = STORAGE / "overlay-images" / found["id"]
         self.name = name
         self.manifest = (folder / "manifest").read_bytes()
@@ -78,7 +78,9 @@ class Node:
 
     def load(self, image: Image) -> None:
         """Have the image; what is there already is left as it is."""
-        if f"{image.name} " in self.ctr("images", "ls", f"name=={image.name},target.digest=={_digest(image.manifest)}"):
+        if f"{image.name} " in self.ctr(
+            "images", "ls", f"name=={image.name},target.digest=={_digest(image.manifest)}"
+        ):
             return
         there = {line.split()[0] for line in self.ctr("snapshots", "ls").splitlines()[1:]}
         for unfinished in (name for name in there if name.startswith("load-")):

@@ -1,0 +1,167 @@
+"""The controller as Prometheus and other pods see it, on the node where NetworkPolicies are enforced."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cluster import machine
+from cluster.conftest import Install
+from cluster.images import ROOT
+from cluster.installation import Installation
+from cluster.machine import Object, call, environment
+from cluster.waiting import until
+
+NAME = "observed"
+GUARDED_NODE = {"kubernetes.io/hostname": "rcas-node-1"}
+PROMETHEUS = "127.0.0.1:19090"
+RULES = ROOT / "charts/rcas/files/rules.yaml"
+MONITORING = {"app": "prometheus"}
+"""Label of the pods that the chart is told to let in."""
+
+Ask = Callable[[str], Any]
+
+
+@pytest.fixture(scope="module")
+def observed(install_for_all: Install) -> Installation:
+    """An installation with a search of a few evaluations behind it."""
+    installation = install_for_all(
+        {
+            "controller": {"nodeSelector": GUARDED_NODE},
+            "networkPolicy": {"ingressFrom": [{"podSelector": {"matchLabels": MONITORING}}]},
+        }
+    )
+    installation.submit(NAME, {"rules": ["UC"], "max_blocks": 1})
+    installation.wait_for_phase(NAME, "Complete", within_s=180)
+    return installation
+
+
+@pytest.fixture(scope="module")
+def prometheus(observed: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """A Prometheus that finds the controller by its Service, with the chart's alerts; asks its HTTP API."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    (folder / "prometheus.yml").write_text(json.dumps(_configuration(observed)))
+    command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, f"--web.listen-address={PROMETHEUS}"], env=environment(), stdout=log, stderr=log
+        )
+    try:
+        until("Prometheus", lambda: _get("/-/ready"), within_s=30)
+        yield lambda path: json.loads(_get(path))["data"]
+    finally:
+        process.terminate()
+        process.wait(20)
+        print((folder / "log").read_text()[-3000:])
+
+
+def _configuration(observed: Installation) -> Object:
+    discovery = {
+        "role": "endpoints",
+        "kubeconfig_file": str(machine.KUBECONFIG),
+        "namespaces": {"names": [observed.namespace]},
+    }
+    kept = {"action": "keep", "source_labels": ["__meta_kubernetes_service_name"], "regex": "rcas"}
+    job = {
+        "job_name": "rcas",
+        "kubernetes_sd_configs": [discovery],
+        "relabel_configs": [
+            kept,
+            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+        ],
+    }
+    intervals = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    return {"global": intervals, "rule_files": [str(RULES)], "scrape_configs": [job]}
+
+
+def _get(path: str) -> str:
+    try:
+        with urllib.request.urlopen(f"http://{PROMETHEUS}{path}", timeout=5) as answer:
+            return answer.read().decode()
+    except OSError:
+        return ""
+
+
+def test_prometheus_scrapes_it_and_answers(observed: Installation, prometheus: Ask):
+    def value(query: str) -> float | None:
+        found = prometheus(f"/api/v1/query?query={urllib.request.quote(query)}")["result"]
+        return float(found[0]["value"][1]) if found else None
+
+    until("a scrape", lambda: value('up{job="rcas"}') == 1, within_s=30)
+    targets = prometheus("/api/v1/targets")["activeTargets"]
+    assert [target["lastError"] for target in targets] == [""]
+    head, status = observed.head(NAME), observed.status(NAME)
+    assert head
+    assert value('rcas_evaluations_total{result="trained"}') == head.state.counters.trained == status["evaluations"]
+    assert value('rcas_searches{phase="Complete"}') == 1
+    assert value("rcas_store_up") == 1
+    assert value(f'rcas_best_accuracy{{search="{NAME}"}}') == pytest.approx(
+        float(status["best"][:-1]) / 100, abs=1e-4
+    )
+    assert (value("rcas_evaluation_execution_seconds_count") or 0) >= head.state.counters.trained
+    assert (value('sum(rcas_store_requests_total{outcome="ok"})') or 0) > 0
+
+
+def test_its_alerts_are_loaded_and_quiet(prometheus: Ask):
+    def rules() -> list[Object]:
+        groups = prometheus("/api/v1/rules")["groups"]
+        return [rule for group in groups for rule in group["rules"] if rule["health"] != "unknown"]
+
+    loaded = until("the alerts", rules, within_s=30)
+    assert {rule["health"] for rule in loaded} == {"ok"}
+    assert {rule["state"] for rule in loaded} == {"inactive"}
+    assert len(loaded) == RULES.read_text().count("alert: ")
+
+
+def test_promtool_finds_nothing_to_mend(observed: Installation):
+    address = observed.controller()["status"]["podIP"]
+    with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=10) as answer:
+        metrics = answer.read().decode()
+    assert call("promtool", "check", "metrics", given=metrics) == ""
+
+
+def test_the_network_policy_lets_in_who_is_named_and_nobody_else(observed: Installation):
+    address = observed.controller()["status"]["podIP"]
+    assert observed.controller()["spec"]["nodeName"] == GUARDED_NODE["kubernetes.io/hostname"]
+    script = (
+        f"import urllib.request; print(urllib.request.urlopen('http://{address}:8080/healthz', timeout=5).status)"
+    )
+    for name, labels in {"allowed": MONITORING, "foreign": {"app": "other"}}.items():
+        observed.kubectl.apply(_visitor(observed, name, labels, script))
+    ended = {
+        name: until(f"{name} to end", lambda name=name: _ended(observed, name)) for name in ("allowed", "foreign")
+    }
+    assert ended == {"allowed": "Succeeded", "foreign": "Failed"}
+    assert observed.kubectl("logs", "allowed") == "200\n"
+    assert "URLError" in observed.kubectl("logs", "foreign")
+
+
+def _visitor(observed: Installation, name: str, labels: dict[str, str], script: str) -> Object:
+    secure = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {
+        "name": "python",
+        "image": observed.images.controller,
+        "imagePullPolicy": "Never",
+        # The policy's rules for a new pod take a moment.
+        "command": ["python", "-c", f"import time; time.sleep(3); {script}"],
+        "securityContext": secure,
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "nodeSelector": GUARDED_NODE,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    metadata = {"name": name, "namespace": observed.namespace, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _ended(observed: Installation, name: str) -> str | None:
+    pod = observed.kubectl.get("pod", name)
+    phase = pod["status"].get("phase") if pod else None
+    return phase if phase in {"Succeeded", "Failed"} else None

@@ -1,0 +1,44 @@
+"""A minute without S3, and a minute without an API server, in one search."""
+
+from __future__ import annotations
+
+import time
+
+from cluster.conftest import SEARCH_S, Install
+from cluster.decisions import Outcome, assert_counted_once, assert_nothing_left, assert_same_decisions, outcome_of
+from cluster.installation import Installation
+from cluster.machine import killed, paused, run
+from cluster.resuming import RESUME_S
+from cluster.waiting import until
+
+NAME = "outages"
+OUTAGE_S = 60
+
+
+def test_a_minute_without_s3_and_one_without_an_api_server(install: Install, reference: Outcome):
+    installation = install()
+    installation.submit(NAME)
+
+    known = len(installation.wait_for_evaluations(NAME, 3).state.search.results)
+    with paused("s3"):
+        began = time.monotonic()
+        until("the status to say so", lambda: store_unavailable(installation), within_s=OUTAGE_S)
+        time.sleep(max(0.0, began + OUTAGE_S - time.monotonic()))
+    known = len(installation.wait_for_evaluations(NAME, known + 1, within_s=RESUME_S).state.search.results)
+    until("the status to say that it is over", lambda: not store_unavailable(installation), within_s=RESUME_S)
+
+    with killed("apiserver"):
+        time.sleep(OUTAGE_S)
+    until("the API server", lambda: run("kubectl", "get", "--raw", "/readyz").returncode == 0)
+    installation.wait_for_evaluations(NAME, known + 1, within_s=RESUME_S)
+
+    installation.wait_for_phase(NAME, "Complete", within_s=SEARCH_S)
+    outcome = outcome_of(installation, NAME)
+    assert_same_decisions(outcome, reference)
+    assert_counted_once(outcome)
+    assert outcome.head.state.counters.failures == 0, "trainings were repeated"
+    assert_nothing_left(installation)
+
+
+def store_unavailable(installation: Installation) -> bool:
+    return installation.condition(NAME, "StoreUnavailable").get("status") == "True"
