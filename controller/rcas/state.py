@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import Field, ValidationError
 
-from rcas.errors import Conflict, CorruptState, Fenced
+from rcas.errors import Conflict, CorruptState, Fenced, Unavailable
 from rcas.evaluation import Model, Protocol, Result
 from rcas.snapshot import Snapshot
 from rcas.spec import SearchSpec
@@ -210,9 +210,12 @@ class Ledger:
     def _version_if_mine(self, head: Head) -> str:
         """A refused write whose bytes are there succeeded before: only the answer was lost."""
         stored = self.store.get(head_name(self.search))
-        if stored is None or stored.data != _encode(head):
-            raise Fenced(f"another controller has taken over the search {self.search}")
-        return stored.version
+        if stored and stored.data == _encode(head):
+            return stored.version
+        if stored and _parse_head(stored.data, self.search).writer == self.writer:
+            # An older write, given up as unavailable, was carried out late. Nobody has taken over: read it and go on.
+            raise Unavailable(f"an older write of the search {self.search} was carried out late")
+        raise Fenced(f"another controller has taken over the search {self.search}")
 
 
 def _encode(head: Head) -> bytes:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.harness import a_protocol
-from rcas.errors import Conflict, CorruptState, Fenced
+from rcas.errors import Conflict, CorruptState, Fenced, Unavailable
 from rcas.evaluation import Result, Seconds
 from rcas.search import Search
 from rcas.spec import build_spec
@@ -162,6 +162,20 @@ def test_a_lost_answer_to_a_write_that_succeeded_is_success(store: Store) -> Non
     successor.commit(counted(4))
     with pytest.raises(Fenced):
         ledger.commit(counted(4))
+
+
+def test_an_own_write_that_is_carried_out_late_is_no_rival(store: Store) -> None:
+    Ledger(store, "tiny", "a").create(counted(0))
+    ledger = Ledger(store, "tiny", "b")
+    ledger.take_over()
+    late = copy.copy(ledger)
+    ledger.commit(counted(1))
+    # The answer to that commit was lost, the write given up: the next one finds bytes of its own writer.
+    with pytest.raises(Unavailable, match="carried out late"):
+        late.commit(counted(2))
+    again = Ledger(store, "tiny", "b")
+    assert again.take_over() == counted(1)
+    again.commit(counted(2))
 
 
 def test_every_write_carries_the_hash_of_the_one_before(store: Store) -> None:
