@@ -38,7 +38,7 @@ parallelism: 1
 def environment(**changes: str) -> dict[str, str]:
     """This process's environment without what could change the command line's behaviour."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RCAS", "_RCASCTL"))}
-    return {**kept, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **changes}
+    return {**kept, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "KUBECONFIG": "/nowhere", **changes}
 
 
 def rcasctl(*arguments: object, cwd: Path, **changes: str) -> subprocess.CompletedProcess[str]:

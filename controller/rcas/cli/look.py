@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -12,55 +12,48 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rcas.cli.options import find_search, json_option, search_argument, search_names, store_option
-from rcas.cli.render import STOPPED, block_text, open_console, percent, point_json, points, print_result, used
+from rcas.cli.options import json_option
+from rcas.cli.places import Place, Undecided, place_options, search_argument
+from rcas.cli.render import STOPPED, block_text, open_console, percent, points, print_result, used
+from rcas.cli.rows import Row, row_of_state, rows_table
+from rcas.clock import SystemClock
 from rcas.errors import InvalidSpec
 from rcas.greedy import RULES, Rule
 from rcas.search import Search
-from rcas.state import Head
-from rcas.stores.opening import open_store
 from rcas.trace import Decision, trace
 
 SHOWN_CANDIDATES = 6
 
 
 @click.command("list")
-@store_option
+@place_options
 @json_option
-def list_searches(store: str, as_json: bool) -> None:
-    """List the searches in a store."""
-    opened = open_store(store, create=False)
-    heads = [find_search(store, name)[1] for name in search_names(opened)]
-    rows = [_status(head, Search.from_snapshot(head.state.search)) for head in heads]
+def list_searches(place: Place, as_json: bool) -> None:
+    """List the searches in a store or in a cluster's namespace."""
+    rows = place.rows()
     if as_json:
         click.echo(json.dumps(rows))
-        return
-    table = Table(box=None)
-    for column in ("search", "phase", "accepted", "evaluations", "best", "params", "madds"):
-        table.add_column(column)
-    for row in rows:
-        best = row["best"] or {"accuracy": 0.0, "params": 0, "madds": 0}
-        counts = (str(max(row["accepted"].values(), default=0)), str(row["evaluations"]))
-        costs = (f"{best['params']:,}", f"{best['madds']:,}")
-        table.add_row(row["search"], row["phase"], *counts, f"{best['accuracy']:.2%}", *costs)
-    open_console().print(table if rows else "No searches yet.")
+    else:
+        open_console().print(rows_table(rows, SystemClock().now()) if rows else "No searches yet.")
 
 
 @click.command()
 @search_argument
-@store_option
+@place_options
 @json_option
-def status(search: str, store: str, as_json: bool) -> None:
+def status(search: str, place: Place, as_json: bool) -> None:
     """Say how far a search is."""
-    head = find_search(store, search)[1]
+    try:
+        head = place.head(search)
+    except Undecided as error:
+        _print_row(error.row, str(error), as_json=as_json)
+        return
     decided = Search.from_snapshot(head.state.search)
     if as_json:
-        click.echo(json.dumps(_status(head, decided)))
+        click.echo(json.dumps(row_of_state(head, decided)))
         return
     console = open_console()
-    began = datetime.fromtimestamp(head.state.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    message = f": {escape(head.state.message)}" if head.state.message else ""
-    console.print(f"{search}: {head.state.phase}{message}, began {began}")
+    console.print(_first_line(row_of_state(head, decided)))
     found = decided.result
     for name, rule in found.rules.items():
         if not rule.path:
@@ -77,42 +70,46 @@ def status(search: str, store: str, as_json: bool) -> None:
     )
 
 
-def _status(head: Head, search: Search) -> dict[str, Any]:
-    found = search.result
-    return {
-        "search": head.name,
-        "phase": head.state.phase,
-        "message": head.state.message,
-        "accepted": {name: max(0, len(rule.path) - 1) for name, rule in found.rules.items()},
-        "evaluations": found.evaluations,
-        "best": point_json(search.problem.space, found.best) if found.best else None,
-        "attempts": {key: tried.model_dump() for key, tried in head.state.attempts.items()},
-        "counters": head.state.counters.model_dump(),
-        "epoch": head.epoch,
-        "seq": head.seq,
-    }
+def _first_line(row: Row) -> str:
+    began = datetime.fromisoformat(row["created"]).strftime("%Y-%m-%d %H:%M UTC")
+    message = f": {escape(row['message'])}" if row["message"] else ""
+    return f"{escape(row['search'])}: {row['phase']}{message}, began {began}"
+
+
+def _print_row(row: Row, why: str, *, as_json: bool) -> None:
+    """A search of which only its resource is known."""
+    if as_json:
+        click.echo(json.dumps({**row, "note": why}))
+        return
+    console = open_console()
+    console.print(f"{_first_line(row)}\n  {row['evaluations']} evaluations, {row['running']} under way")
+    best = row["best"]
+    if best:
+        costs = f"{best['params']:,} params, {best['madds']:,} MAdds"
+        console.print(f"  {row['blocks']} blocks, {best['accuracy']:.2%}, {costs}\n  {best['network']}")
+    console.print(f"  More is not known now: {escape(why)}")
 
 
 @click.command()
 @search_argument
-@store_option
+@place_options
 @json_option
-def result(search: str, store: str, as_json: bool) -> None:
+def result(search: str, place: Place, as_json: bool) -> None:
     """Print what a search found, or has found so far."""
-    head = find_search(store, search)[1]
+    head = place.head(search)
     print_result(search, Search.from_snapshot(head.state.search), as_json=as_json)
 
 
 @click.command()
 @search_argument
-@store_option
+@place_options
 @json_option
 @click.option("--rule", type=click.Choice(RULES), help="Only this rule; default: all of them.")
 @click.option("--block", type=click.IntRange(1), help="Only the block accepted as the n-th.")
 @click.option("--all", "every", is_flag=True, help="All candidates, not only the first few.")
-def explain(search: str, store: str, as_json: bool, rule: Rule | None, block: int | None, every: bool) -> None:
+def explain(search: str, place: Place, as_json: bool, rule: Rule | None, block: int | None, every: bool) -> None:
     """For each accepted block: the candidates, their gains and costs, which were measured again, why it won."""
-    found = Search.from_snapshot(find_search(store, search)[1].state.search)
+    found = Search.from_snapshot(place.head(search).state.search)
     names: list[Rule] = [state.rule for state in found.states]
     if rule and rule not in names:
         raise InvalidSpec("--rule", got=rule, allowed=f"a rule of this search: {', '.join(names)}")

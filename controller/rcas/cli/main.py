@@ -12,9 +12,13 @@ import click
 
 from rcas.cli.demo import demo
 from rcas.cli.doctor import doctor
+from rcas.cli.logs import logs
 from rcas.cli.look import explain, list_searches, result, status
 from rcas.cli.run import run
 from rcas.cli.specs import cost, init, schema, validate
+from rcas.cli.submit import submit
+from rcas.cli.switches import cancel, delete, pause, resume, set_fields
+from rcas.cli.watch import watch
 from rcas.errors import InvalidSpec, RcasError
 
 
@@ -59,5 +63,8 @@ def completion(shell: str) -> None:
     click.echo(complete(main, {}, "rcasctl", "_RCASCTL_COMPLETE").source())
 
 
-for command in (demo, run, status, result, explain, list_searches, init, validate, cost, schema, doctor):
+LOCAL = (demo, run, init, validate, cost, schema, doctor)
+LOOKING = (list_searches, status, result, explain)
+CLUSTER = (submit, watch, logs, pause, resume, set_fields, cancel, delete)
+for command in (*LOCAL, *LOOKING, *CLUSTER):
     main.add_command(command)

@@ -19,17 +19,6 @@ from rcas.stores.opening import open_store
 DEFAULT_STORE = "rcas-store"
 
 
-def _complete_search(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    store = context.params.get("store") or DEFAULT_STORE
-    if store.startswith(SCHEME):
-        return []  # The tab key must not wait for a network.
-    try:
-        names = search_names(open_store(store, create=False))
-    except RcasError:
-        return []  # No store yet: a message in the middle of a command line would only disturb.
-    return [name for name in names if name.startswith(incomplete)]
-
-
 def _store_option(metavar: str, help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option(
         "--store",
@@ -47,7 +36,6 @@ store_option = _store_option("STORE", "Folder or s3://bucket/prefix that keeps s
 folder_option = _store_option("FOLDER", "Folder that keeps searches, results and checkpoints.")
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
 spec_argument = click.argument("spec", metavar="SPEC", type=click.Path(path_type=Path))
-search_argument = click.argument("search", metavar="SEARCH", shell_complete=_complete_search)
 
 
 def read_spec(path: Path) -> SearchSpec:
@@ -56,14 +44,22 @@ def read_spec(path: Path) -> SearchSpec:
     Raises:
         InvalidSpec: it cannot be read, or says something that is not allowed.
     """
+    return parse_spec(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file with a spec.
+
+    Raises:
+        InvalidSpec: it cannot be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise InvalidSpec("spec", got=str(path), allowed="a text file, YAML or JSON") from None
     except OSError as error:
         reason = (error.strerror or "unreadable").lower()
         raise InvalidSpec("spec", got=str(path), allowed=f"a readable file ({reason})") from None
-    return parse_spec(text, str(path))
 
 
 def open_folder(store: str) -> FileStore:
@@ -82,6 +78,17 @@ def search_names(store: Store) -> list[str]:
     suffix = head_name("").removeprefix("searches/")
     names = (name.removeprefix("searches/") for name in store.names("searches/"))
     return [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
+
+
+def complete_from_store(store: str, text: str) -> list[str]:
+    """Names of searches for the tab key; none if there is no store yet, for a message would only disturb."""
+    if store.startswith(SCHEME):
+        return []  # The tab key must not wait for a network.
+    try:
+        names = search_names(open_store(store, create=False))
+    except RcasError:
+        return []
+    return [name for name in names if name.startswith(text)]
 
 
 def find_search(store: str, search: str) -> tuple[Store, Head]:

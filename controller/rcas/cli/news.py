@@ -1,0 +1,117 @@
+"""What is new in a search, what is probably left of it, and its rules as a picture that stays in place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from typing import Any
+
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from rcas.budget import Budget, format_count
+from rcas.cli.render import block_text, percent, points, used
+from rcas.costs import Cost
+from rcas.forecast import forecast
+from rcas.greedy import Problem, Rule, decide, start
+from rcas.search import Point, Search
+from rcas.space import Network
+
+
+class News:
+    """Finds what is new since the last look."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Rule, int] | None = None
+
+    def accepted(self, search: Search, new: Collection[Network]) -> list[tuple[Rule, Point, Point]]:
+        """(rule, the network before, the network after) of every block accepted since.
+
+        A search that goes on starts with what it had: that is no news. `new`: networks measured since.
+        """
+        if self._seen is None:
+            self._seen = _accepted_before(search, new)
+        found = list[tuple[Rule, Point, Point]]()
+        for name, rule in search.result.rules.items():
+            pairs = list(zip(rule.path, rule.path[1:], strict=False))
+            found.extend((name, before, after) for before, after in pairs[self._seen[name] :])
+            self._seen[name] = len(pairs)
+        return found
+
+
+def _accepted_before(search: Search, new: Collection[Network]) -> dict[Rule, int]:
+    """How many blocks each rule had accepted before: as many as the new results do not explain."""
+    known = {network: accuracy for network, accuracy in search.known.items() if network not in new}
+    rules: list[Rule] = [state.rule for state in search.states]
+    return {rule: len(decide(search.problem, start(search.problem, rule), known)[0].path) for rule in rules}
+
+
+class Estimate:
+    """Evaluations per second since the look began, and what is left at that rate."""
+
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
+        self._done = 0
+        self._left: int | None = None
+
+    def update(self, search: Search, trained: int, changed: bool) -> None:
+        """Count trainings that ended. `changed`: there are results, so that something else may be left."""
+        self._done += trained
+        if changed or self._left is None:
+            self._left = len(forecast(search.problem, search.states, search.known))
+
+    @property
+    def left(self) -> int:
+        """Evaluations that are probably still needed."""
+        return self._left or 0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the look began."""
+        return time.monotonic() - self._began_s
+
+    @property
+    def text(self) -> str:
+        """Rate and time left for people."""
+        if not self._done:
+            return f"about {self.left} evaluations left"
+        rate = self._done / self.elapsed_s
+        return f"about {self.left} left, {rate * 60:.0f} a minute, {duration(self.left / rate)} to go"
+
+
+def duration(seconds: float) -> str:
+    """A duration for people, such as `1 h 05 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def accepted_text(problem: Problem, rule: str, before: Point, after: Point) -> str:
+    """A block that a rule accepted, for people."""
+    assert after.element
+    gain = points(after.accuracy - before.accuracy)
+    block = block_text(problem.space, after.element)
+    return f"{rule} + {block}: {percent(after.accuracy)} ({gain}), {used(problem.budget, after.cost)}"
+
+
+def rules_picture(search: Search) -> Table:
+    """One row a rule: its last network, and how much of the budget that uses."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("rule", "blocks", "accuracy", "params", "", "MAdds", "", "network"):
+        table.add_column(column)
+    for rule in search.result.rules.values():
+        if rule.path:
+            last = rule.path[-1]
+            mark = " done" if rule.stopped else ""
+            head = (rule.rule + mark, str(len(rule.path) - 1), percent(last.accuracy))
+            table.add_row(*head, *_bars(search.problem.budget, last.cost), str(last.network))
+    return table
+
+
+def _bars(budget: Budget, cost: Cost) -> tuple[Any, ...]:
+    cells = list[Any]()
+    for count, limit in ((cost.params, budget.params), (cost.madds, budget.madds)):
+        cells.append(format_count(count) + (f" / {format_count(limit)}" if limit else ""))
+        cells.append(ProgressBar(total=limit, completed=count, width=12) if limit else "")
+    return tuple(cells)

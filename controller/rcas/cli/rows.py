@@ -1,0 +1,89 @@
+"""A search in a few numbers: the same row from its state and from its resource in a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+
+from rcas.cli.render import point_json
+from rcas.resource import Resource
+from rcas.search import Search
+from rcas.state import Head
+
+Row = dict[str, Any]
+COLUMNS = ("search", "phase", "accepted", "evaluations", "best", "params", "madds", "age")
+
+
+def row_of_state(head: Head, search: Search) -> Row:
+    """What the head object of a search says."""
+    found = search.result
+    accepted = {name: max(0, len(rule.path) - 1) for name, rule in found.rules.items()}
+    return {
+        "search": head.name,
+        "phase": head.state.phase,
+        "message": head.state.message,
+        "created": datetime.fromtimestamp(head.state.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "blocks": max(accepted.values(), default=0),
+        "accepted": accepted,
+        "evaluations": found.evaluations,
+        "best": point_json(search.problem.space, found.best) if found.best else None,
+        "attempts": {key: tried.model_dump() for key, tried in head.state.attempts.items()},
+        "counters": head.state.counters.model_dump(),
+        "epoch": head.epoch,
+        "seq": head.seq,
+    }
+
+
+def row_of_resource(resource: Resource) -> Row:
+    """What the status of a resource says: less, and without what only the state knows."""
+    status = resource.status()
+    best = {
+        "network": status.network,
+        "accuracy": float((status.best or "0%").removesuffix("%")) / 100,
+        "params": status.params,
+        "madds": status.madds,
+    }
+    return {
+        "search": resource.name,
+        "phase": status.phase,
+        "message": message_of(resource),
+        "created": resource.created,
+        "blocks": status.accepted,
+        "evaluations": status.evaluations,
+        "running": status.running,
+        "best": best if status.best else None,
+    }
+
+
+def message_of(resource: Resource) -> str:
+    """Why a search of a cluster is as it is, for people."""
+    for condition in resource.status().conditions:
+        if condition.type in {"StoreUnavailable", "Failed", "BudgetExceeded"} and condition.status == "True":
+            return condition.message
+        if condition.type == "Ready" and condition.message:
+            return condition.message
+    return ""
+
+
+def rows_table(rows: Iterable[Row], now_s: float) -> Table:
+    """One line a search. `now_s`: seconds since 1970."""
+    table = Table(box=None)
+    for column in COLUMNS:
+        table.add_column(column)
+    for row in rows:
+        best = row["best"]
+        found = (f"{best['accuracy']:.2%}", f"{best['params']:,}", f"{best['madds']:,}") if best else ("", "", "")
+        age = age_text(now_s - datetime.fromisoformat(row["created"]).timestamp())
+        table.add_row(row["search"], row["phase"], str(row["blocks"]), str(row["evaluations"]), *found, age)
+    return table
+
+
+def age_text(seconds: float) -> str:
+    """How long ago, in the largest unit that fits, such as `5h`."""
+    for unit, length_s in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length_s:
+            return f"{int(seconds // length_s)}{unit}"
+    return f"{max(0, int(seconds))}s"
