@@ -212,7 +212,7 @@ class Ledger:
         stored = self.store.get(head_name(self.search))
         if stored and stored.data == _encode(head):
             return stored.version
-        if stored and _parse_head(stored.data, self.search).writer == self.writer:
+        if stored and parse_head(stored.data, self.search).writer == self.writer:
             # An older write, given up as unavailable, was carried out late. Nobody has taken over: read it and go on.
             raise Unavailable(f"an older write of the search {self.search} was carried out late")
         raise Fenced(f"another controller has taken over the search {self.search}")
