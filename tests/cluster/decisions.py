@@ -30,6 +30,11 @@ class Outcome:
     read: set[str]
     results: dict[str, dict[str, Any]]
 
+    @property
+    def name(self) -> str:
+        """Of the resource."""
+        return self.head.name.split("/")[1]
+
 
 def outcome_of(installation: Installation, name: str) -> Outcome:
     """What the search has decided."""

@@ -17,10 +17,9 @@ def test_three_lines_are_enough(first: Installation, reference: Outcome):
 
 
 def test_it_is_shown_as_a_local_one_is(first: Installation, reference: Outcome):
-    name = reference.head.name.split("/")[1]
     network, accuracy = best(reference)
-    told = json.loads(first.rcasctl("result", name, "--json"))
+    told = json.loads(first.rcasctl("result", reference.name, "--json"))
     assert told["best"]["network"] == str(network)
-    assert f"{float(accuracy):.2%}" in first.rcasctl("status", name)
-    assert name in first.rcasctl("list")
-    assert str(network) in first.rcasctl("explain", name)
+    assert f"{float(accuracy) * 100:.2f} %" in first.rcasctl("status", reference.name)
+    assert reference.name in first.rcasctl("list")
+    assert str(network) in first.rcasctl("explain", reference.name)
