@@ -12,6 +12,7 @@ import click
 
 from rcas.cli.demo import demo
 from rcas.cli.doctor import doctor
+from rcas.cli.forecast import forecast
 from rcas.cli.logs import logs
 from rcas.cli.look import explain, list_searches, result, status
 from rcas.cli.run import run
@@ -64,7 +65,7 @@ def completion(shell: str) -> None:
 
 
 LOCAL = (demo, run, init, validate, cost, schema, doctor)
-LOOKING = (list_searches, status, result, explain)
+LOOKING = (list_searches, status, result, explain, forecast)
 CLUSTER = (submit, watch, logs, pause, resume, set_fields, cancel, delete)
 for command in (*LOCAL, *LOOKING, *CLUSTER):
     main.add_command(command)

@@ -125,7 +125,8 @@ def open_place(store: str | None, target: Target) -> Place:
         raise InvalidSpec("store", got=DEFAULT_STORE, allowed=allowed) from None
 
 
-def _complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+def complete_search(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Names of searches for the tab key, of the place that the options so far mean."""
     given: dict[str, Any] = context.params
     store, named = given.get("store"), any(given.get(name) for name in ("namespace", "context", "kubeconfig"))
     if store or (not named and Path(DEFAULT_STORE).is_dir()):
@@ -133,4 +134,4 @@ def _complete(context: click.Context, _: click.Parameter, incomplete: str) -> li
     return searches_starting_with(incomplete, given)
 
 
-search_argument = click.argument("search", metavar="SEARCH", shell_complete=_complete)
+search_argument = click.argument("search", metavar="SEARCH", shell_complete=complete_search)

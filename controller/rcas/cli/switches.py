@@ -124,10 +124,10 @@ def delete(search: str, yes: bool, target: Target) -> None:
         counts = f"{status.evaluations} evaluations, {status.running} running"
         click.confirm(f"Delete the search {where} ({status.phase}, {counts})?", abort=True, err=True)
     remote.delete(found)
-    click.echo(
-        f"Search {where} is deleted. The store keeps the results of its evaluations, which other searches use, "
-        f"and its state: rcasctl result {found.id} --store ..."
-    )
+    kept = "The store keeps the results of its evaluations, which other searches use"
+    state = found.status().stateRef
+    seen = f", and what it decided: rcasctl result {state.name} --store {state.url}" if state else ""
+    click.echo(f"Search {where} is deleted. {kept}{seen}")
 
 
 def _merged(value: Any) -> Any:

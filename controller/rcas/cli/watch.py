@@ -50,6 +50,16 @@ class View(NamedTuple):
     new: tuple[Network, ...] = ()
     under_way: tuple[str, ...] = ()
 
+    @property
+    def evaluations(self) -> int:
+        """How many are known. The state is ahead of the resource, whose numbers are written every few seconds."""
+        return len(self.search.known) if self.search else self.row["evaluations"]
+
+    @property
+    def running(self) -> int:
+        """How many are under way."""
+        return len(self.under_way) if self.search else self.row["running"]
+
 
 class Display(Protocol):
     """Shows a search."""
@@ -186,8 +196,7 @@ def _phase_text(row: Row) -> str:
 
 
 def _counts_text(view: View, estimate: Estimate) -> str:
-    done = len(view.search.known) if view.search else view.row["evaluations"]
-    text = f"{done} evaluations done, {view.row['running']} running"
+    text = f"{view.evaluations} evaluations done, {view.running} running"
     if view.search:
         return f"{text}, {estimate.text}"
     best = view.row["best"]
@@ -199,12 +208,12 @@ class PlainDisplay:
 
     def __init__(self, console: Console) -> None:
         self._console, self._news, self._estimate = console, News(), Estimate()
-        self._shown = self._phase = ""
+        self._phase, self._done = "", 0
 
     def update(self, view: View) -> None:
         """See `Display.update`."""
-        if (phase := _phase_text(view.row)) != self._phase:
-            self._phase = phase
+        phase = _phase_text(view.row)
+        if phase != self._phase and view.row["phase"] != "Complete":
             self.note(phase)
         if view.search:
             self._estimate.update(view.search, len(view.new), bool(view.new))
@@ -212,10 +221,12 @@ class PlainDisplay:
                 self.note(f"{percent(view.search.known[network])}  {network}")
             for rule, before, after in self._news.accepted(view.search, view.new):
                 self.note(accepted_text(view.search.problem, rule, before, after))
-        done = (view.row["evaluations"], len(view.search.known) if view.search else 0)
-        if str(done) != self._shown and any(done) and view.row["phase"] != "Complete":
-            self._shown = str(done)
+        done = view.evaluations
+        if done != self._done and view.row["phase"] != "Complete":
             self.note(_counts_text(view, self._estimate))
+        if phase != self._phase and view.row["phase"] == "Complete":
+            self.note(phase)
+        self._phase, self._done = phase, done
 
     def note(self, text: str) -> None:
         """See `Display.note`."""
@@ -244,7 +255,7 @@ class JsonDisplay:
             for rule, _, after in self._news.accepted(search, view.new):
                 self._emit("accepted", rule=rule, **point_json(search.problem.space, after))
         left = {"left": self._estimate.left} if search else {}
-        progress = {"evaluations": row["evaluations"], "running": row["running"], **left}
+        progress = {"evaluations": view.evaluations, "running": view.running, **left}
         if progress != self._shown:
             self._shown = progress
             self._emit("progress", **progress)
