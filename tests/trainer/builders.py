@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from rcas.evaluation import DataSource, Draw, Protocol, Result, Task, Training, evaluation_key
-from rcas.messages import Assignment
+from rcas.messages import JOB_VARIABLE, Assignment, Inquiry
 from rcas.space import Head, Space, Stage, Stem
 from rcas_trainer.data import describe
 
@@ -51,16 +51,21 @@ def a_task(
     return Task(key=key, space=space, network=network, protocol=made, replicate=replicate, source=source)
 
 
-def an_assignment(task: Task, folder: Path, name: str = "a") -> Assignment:
-    return Assignment(task=task, result=str(folder / f"{name}.json"), checkpoint=str(folder / f"{name}.pt"))
+def an_assignment(task: Task, place: Path | str, name: str = "a") -> Assignment:
+    """With result and checkpoint in a folder or below a URL."""
+    return Assignment(task=task, result=f"{place}/{name}.json", checkpoint=f"{place}/{name}.pt")
 
 
 def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     """The trainer's real entry point, with its three streams as pipes."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    given: dict[str, Any] = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "env": {**os.environ, "OMP_NUM_THREADS": "1"},
+    }
     command = [sys.executable, "-m", "rcas_trainer", *arguments]
-    return subprocess.Popen(command, text=True, env=environment, **{**streams, **options})
+    return subprocess.Popen(command, text=True, **{**given, **options})
 
 
 def start_training(task: Task, folder: Path, **options: Any) -> subprocess.Popen[str]:
@@ -68,6 +73,12 @@ def start_training(task: Task, folder: Path, **options: Any) -> subprocess.Popen
     path.write_text(task.model_dump_json())
     places = ("--result", str(folder / "result.json"), "--checkpoint", str(folder / "checkpoint.pt"))
     return start("train", str(path), *places, **options)
+
+
+def start_job(order: Assignment | Inquiry, **environment: str) -> subprocess.Popen[str]:
+    """The trainer as a Job's container starts it."""
+    given = {**os.environ, JOB_VARIABLE: order.model_dump_json(), **environment}
+    return start("job", env=given)
 
 
 def wait_for_line(process: subprocess.Popen[str], wanted: str) -> str:
@@ -86,6 +97,15 @@ def finish(process: subprocess.Popen[str]) -> str:
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     return errors
+
+
+def refused(process: subprocess.Popen[str], code: int) -> str:
+    """Wait for this exit code; returns the one line on standard error."""
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == code, errors
+    [line] = errors.splitlines()
+    assert line.startswith("rcas-trainer: ")
+    return line
 
 
 def the_result(folder: Path, name: str = "result") -> Result:

@@ -34,6 +34,19 @@ def test_digits_are_scaled_to_bytes_and_split() -> None:
     assert torch.bincount(data.held_out.labels).tolist() == [10] * 10
 
 
+def test_digits_and_idx_files_are_read_as_the_libraries_read_them(tmp_path: Path) -> None:
+    from sklearn.datasets import load_digits
+    from torchvision.datasets import FashionMNIST
+
+    digits, found = load_digits(), sources.load(DataSource(), "digits")
+    assert found.images.flatten(1).tolist() == np.rint(digits.data * (255 / 16)).astype(int).tolist()
+    assert found.labels.tolist() == digits.target.tolist()
+    write_idx(tmp_path / "FashionMNIST" / "raw", *some_images(), packed=False)
+    theirs, ours = FashionMNIST(str(tmp_path)), sources.load(DataSource(path=str(tmp_path)), "fashion-mnist")
+    assert torch.equal(ours.images[:, 0], theirs.data)
+    assert torch.equal(ours.labels, theirs.targets)
+
+
 def test_idx_files_give_the_same_data_packed_plain_and_in_torchvisions_layout(tmp_path: Path) -> None:
     images, labels = some_images()
     folders = [

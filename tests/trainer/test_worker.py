@@ -149,9 +149,9 @@ def test_after_running_out_of_memory_the_worker_goes_on(tmp_path: Path) -> None:
 
 def test_nothing_but_events_reaches_standard_output(tmp_path: Path) -> None:
     code = (
-        "import os, sklearn.datasets as d; real = d.load_digits\n"
-        "def noisy():\n    print('noise'); os.write(1, b'more noise'); return real()\n"
-        "d.load_digits = noisy\n"
+        "import os, numpy; real = numpy.loadtxt\n"
+        "def noisy(*a, **k):\n    print('noise'); os.write(1, b'more noise'); return real(*a, **k)\n"
+        "numpy.loadtxt = noisy\n"
         "from rcas_trainer.worker import serve; raise SystemExit(serve())"
     )
     line = an_assignment(a_task(epochs=1), tmp_path).model_dump_json() + "\n"

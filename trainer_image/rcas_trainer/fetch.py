@@ -92,7 +92,7 @@ def fetch(url: str, stop: Callable[[], bool]) -> Path:
     cache = Path(os.environ.get(CACHE_VARIABLE) or Path(tempfile.gettempdir(), "rcas-data"))
     for _ in range(_LISTINGS):
         listed = patiently(lambda: list(s3.listing(location)), READ_S, stop)
-        _check_names(url, [one.name for one in listed])
+        check_names(url, [one.name for one in listed])
         try:
             with _translated_disk_errors(cache):
                 return _Folder.of(cache, location, listed).filled(stop)
@@ -203,7 +203,12 @@ def _taken(left: deque[Listed]) -> Iterator[Listed]:
             return
 
 
-def _check_names(url: str, names: Sequence[str]) -> None:
+def check_names(url: str, names: Sequence[str]) -> None:
+    """Refuse names that cannot be files below one folder.
+
+    Raises:
+        InvalidSpec: names the URL and the first such object; or there is none at all.
+    """
     if not names:
         raise InvalidSpec(_FIELD, got=url, allowed="a prefix with objects below it; there are none")
     folders = {str(folder) for name in names for folder in PurePosixPath(name).parents}

@@ -22,7 +22,7 @@ LAST_WORDS_S = 15.0
 """How long a stopped training waits for its checkpoint, in seconds. Of a pod's 60 seconds of grace two requests
 that hang take 15 to 20 each: the one in which the stop comes, and the last."""
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S, _POLL_S = 0.5, 30.0, 0.1
+_FIRST_WAIT_S, _LONGEST_WAIT_S, _POLL_S = 0.5, 10.0, 0.1
 _jitter = random.Random()
 
 

@@ -10,17 +10,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import botocore.session
+from botocore import exceptions
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    ResponseStreamingError,
-    SSLError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from rcas.errors import InvalidSpec, RcasError, Unavailable
@@ -32,11 +24,12 @@ CONNECTIONS = 8
 _CONNECT_S, _ANSWER_S = 5, 15
 _CHUNK_BYTES = 1 << 20
 _NO_ANSWER = (
-    HTTPClientError,
-    IncompleteReadError,
-    ResponseStreamingError,
+    exceptions.ConnectionError,
+    exceptions.HTTPClientError,
+    exceptions.IncompleteReadError,
+    exceptions.ResponseStreamingError,
+    exceptions.CredentialRetrievalError,
     ResponseParserError,
-    CredentialRetrievalError,
 )
 _BUSY_STATUS = {408, 409, 425, 429}
 _FOREVER_STATUS = {501, 505}
@@ -194,14 +187,17 @@ def translation(error: Exception, url: str) -> Unavailable | Refused:
     if isinstance(error, ClientError):
         status, code = _status(error), _code(error)
         line = f"{code} ({status}), {error.response.get('Error', {}).get('Message') or 'without a word'}"
-        if status in _BUSY_STATUS or (status >= 500 and status not in _FOREVER_STATUS) or code in _BUSY_CODES:
-            return Unavailable(f"{url}: S3 is busy: {line}")
-        rights = "; needs s3:GetObject, PutObject, DeleteObject and ListBucket" if status == 403 else ""
+        # A 404 without a code of S3's own comes from a proxy before it that has lost it.
+        busy = status in _BUSY_STATUS or code in _BUSY_CODES or code == "404"
+        if busy or (status >= 500 and status not in _FOREVER_STATUS):
+            return Unavailable(f"{url}: S3 does not answer: {line}")
+        rights = "; needs s3:GetObject, PutObject, DeleteObject and ListBucket" if code == "AccessDenied" else ""
         return Refused(f"{url}: S3 refuses: {line}{rights}")
     line = first_line(error)
-    if isinstance(error, SSLError) and not any(words in line for words in _BROKEN_OFF):
-        return Refused(f"{url}: {line}; AWS_CA_BUNDLE names the file of an own authority")
-    if isinstance(error, NoCredentialsError):
+    if isinstance(error, exceptions.SSLError) and not any(words in line for words in _BROKEN_OFF):
+        hint = "" if "version" in line else "; AWS_CA_BUNDLE names the file of an own authority"
+        return Refused(f"{url}: {line}{hint}")
+    if isinstance(error, exceptions.NoCredentialsError):
         return Refused(f"{url}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give a role")
     if isinstance(error, _NO_ANSWER):
         return Unavailable(f"{url}: S3 does not answer: {line}")

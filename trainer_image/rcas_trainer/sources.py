@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from rcas_trainer.errors import first_line, ran_out_of_memory
 from rcas_trainer.files import exclusive
 
 _IDX_IMAGES, _IDX_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
-_IDX_UNREAD = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+_IDX_BYTES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,12 +100,22 @@ def data_folder(source: DataSource, dataset: DatasetName) -> Path:
 
 
 def _digits() -> RawImages:
+    table = _digits_table()  # (1797, 65): pixels from 0 to 16, then the label
+    pixels = np.rint(table[:, :-1] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
+    return RawImages(torch.from_numpy(pixels), torch.from_numpy(table[:, -1].astype(np.int64)), 10)
+
+
+def _digits_table() -> Any:
+    # The file that load_digits() reads: importing scikit-learn for it takes two seconds, as long as a training.
+    package = find_spec("sklearn")
+    for folder in (package and package.submodule_search_locations) or ():
+        file = Path(folder, "datasets", "data", "digits.csv.gz")
+        if file.is_file():
+            return np.loadtxt(file, delimiter=",")
     from sklearn.datasets import load_digits
 
     found: Any = load_digits()
-    pixels = np.rint(found.images * (255 / 16)).astype(np.uint8)
-    images = torch.from_numpy(pixels)[:, None]  # (1797, 1, 8, 8)
-    return RawImages(images, torch.from_numpy(found.target.astype(np.int64)), 10)
+    return np.column_stack([found.data, found.target])
 
 
 def _cifar(folder: Path, download: bool, *, classes: int) -> RawImages:
@@ -126,12 +135,15 @@ def _svhn(folder: Path, download: bool) -> RawImages:
 
 
 def _mnist(folder: Path, download: bool, *, fashion: bool) -> RawImages:
-    from torchvision import datasets
+    name = "FashionMNIST" if fashion else "MNIST"
+    raw = folder if _idx_file(folder, _IDX_IMAGES) else folder / name / "raw"
+    if download and raw != folder:
+        from torchvision import datasets
 
-    reader = datasets.FashionMNIST if fashion else datasets.MNIST
-    with _torchvision_layout(folder, reader.__name__) as root:
-        found: Any = _read(reader, root, download, train=True)
-    return RawImages(found.data[:, None], found.targets.long(), 10)  # (count, 1, 28, 28)
+        _read(getattr(datasets, name), folder, download, train=True)
+    # Not by torchvision, whose import takes three seconds.
+    images, labels = _idx(raw, _IDX_IMAGES, 3), _idx(raw, _IDX_LABELS, 1)
+    return RawImages(images[:, None], labels.long(), 10)  # (count, 1, 28, 28)
 
 
 _READERS: dict[DatasetName, Callable[[Path, bool], RawImages]] = {
@@ -151,24 +163,17 @@ def _read(reader: Callable[..., Any], root: Path, download: bool, **split: Any) 
         return reader(str(root), download=True, **split)
 
 
-@contextmanager
-def _torchvision_layout(folder: Path, name: str) -> Generator[Path]:
-    """`folder` itself, or, if IDX files lie in it directly, a temporary one as torchvision wants it."""
-    images, labels = (_idx_file(folder, wanted) for wanted in (_IDX_IMAGES, _IDX_LABELS))
-    if images is None or labels is None:
-        yield folder
-        return
-    with tempfile.TemporaryDirectory(prefix="rcas-idx-") as unpacked:
-        raw = Path(unpacked, name, "raw")
-        raw.mkdir(parents=True)
-        for file, wanted in ((images, _IDX_IMAGES), (labels, _IDX_LABELS)):
-            opener = gzip.open if file.suffix == ".gz" else open
-            with opener(file, "rb") as packed, (raw / wanted).open("wb") as plain:
-                shutil.copyfileobj(packed, plain, 1 << 20)
-        for unread in _IDX_UNREAD:
-            # torchvision asks whether all four files exist and reads two of them.
-            (raw / unread).touch()
-        yield Path(unpacked)
+def _idx(folder: Path, name: str, dimensions: int) -> Tensor:
+    """The bytes of one IDX file: uint8, with as many dimensions."""
+    file = _idx_file(folder, name)
+    if file is None:
+        raise FileNotFoundError(f"neither {name} nor {name}.gz in {folder}")
+    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
+        content = bytearray(opened.read())
+    if not content.startswith(bytes((0, 0, _IDX_BYTES, dimensions))):
+        raise ValueError(f"{file.name} is no IDX file of bytes in {dimensions} dimensions")
+    shape = np.frombuffer(content, ">u4", dimensions, offset=4)
+    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape))
 
 
 def _idx_file(folder: Path, name: str) -> Path | None:
