@@ -97,7 +97,7 @@ def _print_row(row: Row, why: str, *, as_json: bool) -> None:
 def result(search: str, place: Place, as_json: bool) -> None:
     """Print what a search found, or has found so far."""
     head = place.head(search)
-    print_result(search, Search.from_snapshot(head.state.search), as_json=as_json)
+    print_result(search, Search.from_snapshot(head.state.search), as_json=as_json, phase=head.state.phase)
 
 
 @click.command()

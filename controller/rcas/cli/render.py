@@ -25,7 +25,8 @@ STOPPED = {
     "min-gain": "no block gains min_gain",
     "max-blocks": "max_blocks accepted",
 }
-
+HELD = {"Paused": "paused", "LimitReached": "a limit is reached", "Cancelled": "cancelled", "Failed": "failed"}
+"""Phases of a search that is not done and does not run."""
 
 WIDTH_OF_FILES = 200
 """Columns of output that goes to no terminal: tables there are read by programs, or unfolded."""
@@ -105,7 +106,7 @@ def _tally_json(tally: Tally) -> dict[str, Any]:
     return {"checked": tally.checked, "broken": tally.broken, "mean": mean, "worst": float(tally.worst)}
 
 
-def print_result(name: str, search: Search, *, as_json: bool) -> None:
+def print_result(name: str, search: Search, *, as_json: bool, phase: str = "Running") -> None:
     """The best network, the rules' outcomes, and how far the assumptions held."""
     if as_json:
         click.echo(json.dumps({"search": name, **result_json(search)}))
@@ -116,7 +117,7 @@ def print_result(name: str, search: Search, *, as_json: bool) -> None:
         console.print(f"Search {name}: nothing is decided yet.")
         return
     best = found.best
-    state = "done" if search.done else "still running"
+    state = "done" if search.done else HELD.get(phase, "still running")
     console.print(f"\nSearch {name}: {state}\n")
     console.print(f"  best network  [bold]{best.network}[/bold]")
     console.print(

@@ -101,7 +101,7 @@ def watch_to_the_end(remote: Remote, name: str, target: Target, *, as_json: bool
         click.echo(f"To stop it for now: {target.command('pause', name)}", err=True)
         return 130
     if view.search and view.row["phase"] != "Failed":
-        print_result(name, view.search, as_json=as_json)
+        print_result(name, view.search, as_json=as_json, phase=view.row["phase"])
     elif as_json:
         click.echo(json.dumps(view.row))
     if view.row["phase"] == "Complete":
