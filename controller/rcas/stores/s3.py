@@ -72,6 +72,7 @@ class S3Store:
         clock: for how long it has tried, and for `clock_offset_s`.
         sleep: waits that many seconds.
         draw: a number in [0, 1).
+        client: of boto3, to send requests with. None: one is made.
 
     Raises:
         InvalidSpec: an environment that boto3 refuses.
@@ -88,11 +89,12 @@ class S3Store:
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
         draw: Callable[[], float] = random.random,
+        client: Any = None,
     ) -> None:
         self.location = location
         self._settings = settings or S3Settings.of(os.environ)
         self._patience = patience or Patience()
-        self._client = _open_client(self._settings, self._patience)
+        self._client = client or _open_client(self._settings, self._patience)
         self._observe: Observe = observe or (lambda _operation, _outcome: None)
         self._clock, self._sleep, self._draw = clock or SystemClock(), sleep, draw
 

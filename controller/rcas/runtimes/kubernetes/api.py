@@ -50,22 +50,36 @@ class Expired(RcasError):
 
 
 class RateLimit:
-    """A bucket that holds `burst` requests and gets `per_s` new ones a second."""
+    """A bucket that holds `burst` requests and gets `per_s` new ones a second.
 
-    def __init__(self, per_s: float = REQUESTS_PER_S, burst: int = BURST) -> None:
-        self._per_s, self._burst = per_s, burst
-        self._left, self._at = float(burst), time.monotonic()
+    Args:
+        per_s: requests a second in the long run.
+        burst: requests at once.
+        now_s: seconds since some moment; never goes back.
+        sleep: waits that many seconds.
+    """
+
+    def __init__(
+        self,
+        per_s: float = REQUESTS_PER_S,
+        burst: int = BURST,
+        *,
+        now_s: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._per_s, self._burst, self._now_s, self._sleep = per_s, burst, now_s, sleep
+        self._left, self._at = float(burst), now_s()
         self._lock = threading.Lock()
 
     def take(self) -> None:
         """Return when one more request may be sent."""
         with self._lock:
-            now = time.monotonic()
+            now = self._now_s()
             self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
             self._at = now
             self._left -= 1
             wait_s = max(0.0, -self._left / self._per_s)
-        time.sleep(wait_s)
+        self._sleep(wait_s)
 
 
 class Api:
@@ -322,8 +336,10 @@ def listen(api: Api, path: str, heard: Callable[[Object], None], stop: threading
         stop.wait(backoff_s(failures))
 
 
-def backoff_s(failures: int, *, longest_s: float = 15.0) -> float:
+def backoff_s(
+    failures: int, *, longest_s: float = 15.0, draw: Callable[[float, float], float] = random.uniform
+) -> float:
     """How long to wait after so many failures in a row: doubled each time, with jitter against herds."""
     if not failures:
         return 1.0
-    return min(longest_s, 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+    return min(longest_s, 2.0 ** min(failures, 10)) * draw(0.5, 1.0)
