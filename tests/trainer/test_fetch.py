@@ -171,6 +171,7 @@ def test_a_prefix_without_data_and_data_that_are_none_name_the_url(bucket_url: s
     line = asked(path=f"{bucket_url}/full")
     assert line.startswith(f"source.path: got '{bucket_url}/full', allowed: a folder with a readable fashion-mnist")
     assert "cache" not in line
+    assert "download" not in line
     assert "source.download: got 'True'" in asked(path=empty, download=True)
     assert "source.path: got 's3://B'" in asked(path="s3://B")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -59,8 +60,8 @@ def evaluate(
     with checkpoint.stored.alone(stop):
         result = read_result(stored, task, stop)
         if result is None:
-            with translated_memory_errors(), local_source(task.source, task.protocol.draw.dataset, stop) as source:
-                session, score = _trained(task, source, checkpoint, stop, report)
+            with translated_memory_errors():
+                session, score = _trained(task, checkpoint, stop, report)
             result = _result(session, score, startup_s)
             try:
                 result = write_result(stored, result, task, stop)
@@ -73,33 +74,31 @@ def evaluate(
 
 
 def _trained(
-    task: Task,
-    source: DataSource,
-    checkpoint: Checkpoint,
-    stop: Callable[[], bool],
-    report: Callable[[Event], None],
+    task: Task, checkpoint: Checkpoint, stop: Callable[[], bool], report: Callable[[Event], None]
 ) -> tuple[Session, Score]:
     _check_versions(task)
     _check_batch_size(task)
     device = prepare_device(task.protocol)
     reading = Progress()
-    with reading.timed("data"):
-        data = _checked_data(task, source)
-    session = Session(task, data, device)
-    check_costs(session.module, task.space, task.space.network(task.network))
-    if state := checkpoint.load(device, stop):
-        session.restore(state)
-        log(f"going on in epoch {session.progress.epoch + 1} at batch {session.progress.batch + 1}")
-    session.progress.seconds["data"] += reading.seconds["data"]
-    if stop():
-        raise Interrupted("stopped before the first batch")
+    with ExitStack() as fetched:
+        with reading.timed("data"):
+            source = fetched.enter_context(local_source(task.source, task.protocol.draw.dataset, stop))
+            data = _checked_data(task, source)
+        session = Session(task, data, device)
+        check_costs(session.module, task.space, task.space.network(task.network))
+        if state := checkpoint.load(device, stop):
+            session.restore(state)
+            log(f"going on in epoch {session.progress.epoch + 1} at batch {session.progress.batch + 1}")
+        session.progress.seconds["data"] += reading.seconds["data"]
+        if stop():
+            raise Interrupted("stopped before the first batch")
 
-    def report_epoch(epoch: int, score: Score | None) -> None:
-        event = Event(event="epoch", key=task.key, epoch=epoch, epochs=session.recipe.epochs)
-        counts = {"correct": score.correct, "total": score.total} if score else {}
-        report(event.model_copy(update=counts))
+        def report_epoch(epoch: int, score: Score | None) -> None:
+            event = Event(event="epoch", key=task.key, epoch=epoch, epochs=session.recipe.epochs)
+            counts = {"correct": score.correct, "total": score.total} if score else {}
+            report(event.model_copy(update=counts))
 
-    return session, train(session, checkpoint, stop, report_epoch)
+        return session, train(session, checkpoint, stop, report_epoch)
 
 
 def _result(session: Session, score: Score, startup_s: float) -> Result:

@@ -74,7 +74,8 @@ def local_source(source: DataSource, dataset: DatasetName, stop: Callable[[], bo
         yield source.model_copy(update={"path": folder})
     except InvalidSpec as error:
         got, allowed = (str(text).replace(folder, url.rstrip("/")) for text in (error.got, error.allowed))
-        raise InvalidSpec(error.field, got=got, allowed=allowed) from error
+        # Good advice for a folder only.
+        raise InvalidSpec(error.field, got=got, allowed=allowed.replace(", or download: true", "")) from error
 
 
 def fetch(url: str, stop: Callable[[], bool]) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -136,13 +136,13 @@ def _svhn(folder: Path, download: bool) -> RawImages:
 
 def _mnist(folder: Path, download: bool, *, fashion: bool) -> RawImages:
     name = "FashionMNIST" if fashion else "MNIST"
-    raw = folder if _idx_file(folder, _IDX_IMAGES) else folder / name / "raw"
-    if download and raw != folder:
+    folders = folder, folder / name / "raw"
+    if download and not _idx_file(folders[:1], _IDX_IMAGES):
         from torchvision import datasets
 
         _read(getattr(datasets, name), folder, download, train=True)
     # Not by torchvision, whose import takes three seconds.
-    images, labels = _idx(raw, _IDX_IMAGES, 3), _idx(raw, _IDX_LABELS, 1)
+    images, labels = _idx(folders, _IDX_IMAGES, 3), _idx(folders, _IDX_LABELS, 1)
     return RawImages(images[:, None], labels.long(), 10)  # (count, 1, 28, 28)
 
 
@@ -163,11 +163,11 @@ def _read(reader: Callable[..., Any], root: Path, download: bool, **split: Any) 
         return reader(str(root), download=True, **split)
 
 
-def _idx(folder: Path, name: str, dimensions: int) -> Tensor:
+def _idx(folders: Sequence[Path], name: str, dimensions: int) -> Tensor:
     """The bytes of one IDX file: uint8, with as many dimensions."""
-    file = _idx_file(folder, name)
+    file = _idx_file(folders, name)
     if file is None:
-        raise FileNotFoundError(f"neither {name} nor {name}.gz in {folder}")
+        raise FileNotFoundError(f"no {name} or {name}.gz in {' or '.join(map(str, folders))}")
     with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
         content = bytearray(opened.read())
     if not content.startswith(bytes((0, 0, _IDX_BYTES, dimensions))):
@@ -176,5 +176,6 @@ def _idx(folder: Path, name: str, dimensions: int) -> Tensor:
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape))
 
 
-def _idx_file(folder: Path, name: str) -> Path | None:
-    return next((file for file in (folder / name, folder / f"{name}.gz") if file.is_file()), None)
+def _idx_file(folders: Sequence[Path], name: str) -> Path | None:
+    files = (folder / packed for folder in folders for packed in (name, f"{name}.gz"))
+    return next((file for file in files if file.is_file()), None)
