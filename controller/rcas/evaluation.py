@@ -110,7 +110,7 @@ class DataSource(Model):
 
     path: str | None = Field(
         default=None,
-        description="Folder that holds the data set; digits needs none, it ships with scikit-learn.",
+        description="Folder that holds the data set, or s3://bucket/prefix; digits needs none, scikit-learn has it.",
     )
     download: bool = Field(
         default=False, description="Let torchvision download the data set into path if it is missing."
