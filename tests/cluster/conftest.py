@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from cluster import images, machine, readme
+from cluster.buckets import client, emptied
 from cluster.decisions import Outcome, outcome_of
 from cluster.images import Images
-from cluster.installation import BUCKET, Installation
+from cluster.installation import Installation
 
 SWITCH = "RCAS_CLUSTER"
 FIRST = "rcas"
@@ -25,6 +26,7 @@ SEARCH_S = 400
 
 Install = Callable[..., Installation]
 _REPORTS = pytest.StashKey[list[Installation]]()
+_LOCK = pytest.StashKey[IO[str]]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -34,6 +36,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not os.environ.get(SWITCH) and ours:
         config.hook.pytest_deselected(items=ours)
         items[:] = [item for item in items if item not in ours]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """One session at a time: each takes parts of the cluster away."""
+    if any(item.path.is_relative_to(machine.BED.parent) for item in session.items):
+        session.stash[_LOCK] = machine.alone()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -66,24 +74,7 @@ def built(cluster: None) -> Images:  # noqa: ARG001
 @pytest.fixture(scope="session")
 def s3(cluster: None) -> Any:  # noqa: ARG001
     """A client of the cluster's S3, with an empty bucket."""
-    import boto3
-    from botocore.config import Config
-
-    client = boto3.client(
-        "s3",
-        endpoint_url=machine.S3_URL,
-        aws_access_key_id=machine.S3_KEY,
-        aws_secret_access_key=machine.S3_SECRET,
-        region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}, read_timeout=10, retries={"total_max_attempts": 3}),
-    )
-    if BUCKET in {found["Name"] for found in client.list_buckets()["Buckets"]}:
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
-            for found in page.get("Contents", []):
-                client.delete_object(Bucket=BUCKET, Key=found["Key"])
-    else:
-        client.create_bucket(Bucket=BUCKET)
-    return client
+    return emptied(client())
 
 
 @pytest.fixture(scope="session")

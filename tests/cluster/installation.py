@@ -12,12 +12,12 @@ from typing import Any
 import yaml
 
 from cluster import machine
+from cluster.buckets import BUCKET
 from cluster.images import ROOT, Images
 from cluster.machine import Kubectl, Object, call, kill_container, run
 from cluster.waiting import until
 from rcas.state import Head
 
-BUCKET = "rcas-tests"
 RELEASE = "rcas"
 CRD = "searches.rcas.dev"
 SECRET = "rcas-store"

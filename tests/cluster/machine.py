@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -11,8 +12,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
+
+from cluster.waiting import until
 
 BED = Path(__file__).with_name("bed")
 HOME = Path(os.environ.get("RCAS_CLUSTER_HOME", "/var/cache/rcas-cluster"))
@@ -61,6 +65,21 @@ def run(*command: object, given: str | None = None, within_s: float = 120) -> su
         timeout=within_s,
         check=False,
     )
+
+
+def alone() -> IO[str]:
+    """Wait until nobody else uses the cluster for tests; it is ours until the file that is returned is closed."""
+    lock = Path("/run/lock/rcas-cluster").open("w")  # noqa: SIM115
+    until("another session to end", lambda: _locked(lock), within_s=3000, every_s=5)
+    return lock
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def up() -> bool:
@@ -189,14 +208,20 @@ class Answer(NamedTuple):
     body: Object
 
 
-def ask(method: str, path: str, body: Object | None = None, *, token: str = "admin-token") -> Answer:
-    """One request to the API server, where kubectl would be too slow or say too little."""
-    context = ssl.create_default_context(cafile=str(RUN / "certs/ca.crt"))
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(f"https://127.0.0.1:6443{path}", data, headers, method=method)
+def ask(method: str, path: str, body: Object | None = None) -> Answer:
+    """One request to the API server, where kubectl would be too slow or say too little. PATCH merges."""
     try:
-        with urllib.request.urlopen(request, context=context, timeout=20) as answer:
+        with opened(method, path, body) as answer:
             return Answer(answer.status, json.load(answer))
     except urllib.error.HTTPError as error:
         return Answer(error.code, json.load(error))
+
+
+def opened(method: str, path: str, body: Object | None = None, *, within_s: float = 20) -> HTTPResponse:
+    """An answer to be read, such as a watch's, line by line; `within_s`: until the next byte."""
+    context = ssl.create_default_context(cafile=str(RUN / "certs/ca.crt"))
+    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    headers = {"Authorization": "Bearer admin-token", "Content-Type": kind}
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(f"https://127.0.0.1:6443{path}", data, headers, method=method)
+    return urllib.request.urlopen(request, context=context, timeout=within_s)

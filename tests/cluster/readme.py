@@ -20,7 +20,7 @@ INSTALL, SUBMIT, WATCH = "helm install", "rcasctl submit", "rcasctl watch"
 
 def line(beginning: str) -> str:
     """The README's line that begins so."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8") + (ROOT / "docs/kubernetes.md").read_text()  # TODO
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     found = re.search(rf"^{beginning} .*$", text, re.MULTILINE)
     assert found, f"the README has no line that begins with {beginning}"
     return found[0].partition(" #")[0]

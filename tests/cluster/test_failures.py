@@ -14,7 +14,11 @@ from cluster.waiting import until
 HOPELESS: dict[str, tuple[Object, str]] = {
     "image": ({"pod": {"image": "localhost/nothing:1"}}, "ErrImageNeverPull"),
     "data": (
-        {"data": {"dataset": "fashion-mnist", "path": "/nowhere"}, "space": {"input": [1, 28, 28]}},
+        {
+            "data": {"dataset": "fashion-mnist", "path": "/nowhere"},
+            "space": {"input": [1, 28, 28]},
+            "budget": {"madds": "9M"},
+        },
         "/nowhere",
     ),
     "memory": ({"pod": {"resources": {"limits": {"memory": "60Mi"}}}}, "memory"),

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from cluster import machine
 from cluster.conftest import Install
 from cluster.images import ROOT
-from cluster.installation import Installation
+from cluster.installation import RELEASE, Installation
 from cluster.machine import Object, call, environment
 from cluster.waiting import until
 
@@ -43,7 +42,7 @@ def observed(install_for_all: Install) -> Installation:
 
 @pytest.fixture(scope="module")
 def prometheus(observed: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """A Prometheus that finds the controller by its Service, with the chart's alerts; asks its HTTP API."""
+    """A Prometheus that scrapes the controller through its Service and has the chart's alerts; asks its HTTP API."""
     folder = tmp_path_factory.mktemp("prometheus")
     (folder / "prometheus.yml").write_text(json.dumps(_configuration(observed)))
     command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
@@ -61,19 +60,13 @@ def prometheus(observed: Installation, tmp_path_factory: pytest.TempPathFactory)
 
 
 def _configuration(observed: Installation) -> Object:
-    discovery = {
-        "role": "endpoints",
-        "kubeconfig_file": str(machine.KUBECONFIG),
-        "namespaces": {"names": [observed.namespace]},
-    }
-    kept = {"action": "keep", "source_labels": ["__meta_kubernetes_service_name"], "regex": "rcas"}
+    # Debian's Prometheus is built without the discovery of Kubernetes.
+    service = observed.kubectl.get("service", RELEASE)
+    assert service
+    target = f"{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
     job = {
         "job_name": "rcas",
-        "kubernetes_sd_configs": [discovery],
-        "relabel_configs": [
-            kept,
-            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-        ],
+        "static_configs": [{"targets": [target], "labels": {"namespace": observed.namespace}}],
     }
     intervals = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     return {"global": intervals, "rule_files": [str(RULES)], "scrape_configs": [job]}
