@@ -213,6 +213,18 @@ def test_every_field_of_the_pod_reaches_kubernetes(search: Resource, api: Api) -
     assert created["spec"]["template"]["metadata"]["labels"]["team"] == "vision"
 
 
+def test_a_search_on_its_way_out_is_none(namespace: Namespace, api: Api, kubectl: Kubectl) -> None:
+    body = resource_of(a_spec(name="leaving"), NAMESPACE)
+    body["metadata"]["finalizers"] = ["rcas.dev/test"]
+    uid = api.create(searches_path(NAMESPACE), body)["metadata"]["uid"]
+    namespace.refresh()
+    assert uid in namespace.searches
+    kubectl("delete", "rcas", "leaving", "--wait=false")
+    namespace.refresh()
+    assert uid not in namespace.searches
+    api.patch(f"{searches_path(NAMESPACE)}/leaving", {"metadata": {"finalizers": None}})
+
+
 def test_two_clients_share_what_the_rate_limit_gives() -> None:
     limit = adapter.RateLimit(per_s=50, burst=5)
     import time

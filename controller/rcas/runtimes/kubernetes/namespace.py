@@ -75,7 +75,10 @@ class Namespace:
             for pod in self._api.items(pods_path(self.name), labelSelector=SELECTOR):
                 self._pods[pod["metadata"]["labels"].get(_JOB_NAME_LABEL, "")].append(pod)
         self._jobs = jobs
-        self.searches = {search.uid: search for search in found}
+        # One that waits for its Jobs to go before it goes itself (foreground deletion) must get no new ones.
+        self.searches = {
+            search.uid: search for search in found if not search.body["metadata"].get("deletionTimestamp")
+        }
 
     def jobs_of(self, search: Resource) -> list[Object]:
         """The Jobs that belong to a search and are not being deleted."""
