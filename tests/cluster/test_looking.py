@@ -15,8 +15,9 @@ from cluster.machine import call, environment
 from cluster.waiting import until
 from rcas.evaluation import Result
 
-OTHER_PROTOCOL = {"training": {"seed": 2}}
-"""Its results are no others', so that it has to train."""
+EPOCHS = 20
+LONGER = {"training": {"epochs": EPOCHS}}
+"""Long enough to look at one training while it runs."""
 
 
 def told(installation: Installation, *arguments: object) -> Any:
@@ -57,19 +58,20 @@ def test_a_forecast_knows_the_controllers_defaults_and_earlier_searches(
 
 def test_logs_and_watch_follow_a_search_to_its_end(install: Install) -> None:
     installation = install()
-    installation.submit("followed", OTHER_PROTOCOL)
+    installation.submit("followed", LONGER)
     watching = subprocess.Popen(
         [RCASCTL, "watch", "followed", "-n", installation.namespace, "--json"],
         env=environment(),
         stdout=subprocess.PIPE,
         text=True,
     )
-    pod = installation.a_trainer(within_s=120)
+    installation.wait_for_evaluations("followed", 1)
+    pod = installation.a_trainer()
     key = pod["metadata"]["labels"]["rcas.dev/key"]
     network = pod["metadata"]["annotations"]["rcas.dev/network"]
-    assert key in until("the list of trainings", lambda: installation.rcasctl("logs", "followed"))
+    assert key in installation.rcasctl("logs", "followed")
     log = installation.rcasctl("logs", "followed", network, "--follow", within_s=120)
-    assert "epoch 6 of 6" in log
+    assert f"epoch {EPOCHS} of {EPOCHS}" in log
     (full_name,) = until("its result", lambda: installation.names(f"results/{key}"))
     result = Result.model_validate_json(installation.object(full_name) or b"")
     assert log.splitlines()[-1].endswith(f"{result.correct} of {result.total} validation images right")

@@ -46,6 +46,14 @@ class Rcasctl(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The commands by what they work on."""
+        longest = max(map(len, self.commands))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                rows = [(c.name or "", c.get_short_help_str(formatter.width - longest - 6)) for c in commands]
+                formatter.write_dl([(name.ljust(longest), text) for name, text in rows])
+
 
 @click.group(cls=Rcasctl, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("rcas"), prog_name="rcasctl")
@@ -64,8 +72,12 @@ def completion(shell: str) -> None:
     click.echo(complete(main, {}, "rcasctl", "_RCASCTL_COMPLETE").source())
 
 
-LOCAL = (demo, run, init, validate, cost, schema, doctor)
-LOOKING = (list_searches, status, result, explain, forecast)
-CLUSTER = (submit, watch, logs, pause, resume, set_fields, cancel, delete)
-for command in (*LOCAL, *LOOKING, *CLUSTER):
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "On this machine": (demo, run),
+    "In a cluster": (submit, watch, logs, pause, resume, set_fields, cancel, delete),
+    "Either": (list_searches, status, result, explain, forecast, doctor),
+    "Specs and networks": (init, validate, cost, schema),
+    "Shell": (completion,),
+}
+for command in (command for commands in SECTIONS.values() for command in commands):
     main.add_command(command)

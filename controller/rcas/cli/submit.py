@@ -48,13 +48,17 @@ spec_option = click.option(
 
 @click.command()
 @spec_option
-@click.option("--name", help="Default: the spec's name, else search- and five letters.")
+@click.option("--name", help="Default: the spec's name, else search- and five characters.")
 @budget_flags
 @click.option("--parallelism", type=click.IntRange(1, 1024), help="Trainings at once.")
 @click.option("--image", help="The trainer image; default: the spec's, else the controller's.")
 @click.option("--max-evaluations", type=click.IntRange(1), metavar="N", help="Stop for now after so many trainings.")
-@click.option("--max-gpu-hours", type=click.FloatRange(0, min_open=True), metavar="H", help="... GPU-hours.")
-@click.option("--max-hours", type=click.FloatRange(0, min_open=True), metavar="H", help="... hours.")
+@click.option(
+    "--max-gpu-hours", type=click.FloatRange(0, min_open=True), metavar="H", help="... after so many GPU-hours."
+)
+@click.option(
+    "--max-hours", type=click.FloatRange(0, min_open=True), metavar="H", help="... so many hours after it began."
+)
 @click.option("--dry-run", is_flag=True, help="Let the API server check the search, create nothing, print it.")
 @click.option("--watch", is_flag=True, help="Then watch it, as `rcasctl watch` does.")
 @cluster_options

@@ -91,12 +91,15 @@ def set_fields(
     if not fields:
         raise InvalidSpec("set", got="nothing", allowed="--parallelism, " + ", ".join(_LIMIT_FLAGS.values()))
     remote = target.open()
-    _refuse_ended(remote.search(search))
+    found = remote.search(search)
+    _refuse_ended(found)
     now = remote.change(search, fields).spec()
     known = now.limits.model_dump(exclude_none=True)
     told = [f"parallelism {now.parallelism or 'as the controller says'}"]
     told += [f"{name.replace('_', '-')} at most {value:g}" for name, value in known.items()] or ["no limits"]
-    click.echo(f"Search {search}: {', '.join(told)}.")
+    # The controller tries a failed search again whenever its spec changes.
+    again = " It is tried again." if found.status().phase == "Failed" else ""
+    click.echo(f"Search {search}: {', '.join(told)}.{again}")
 
 
 @click.command()
