@@ -53,6 +53,12 @@ class SearchFailed(RcasError):
     """An evaluation cannot succeed, so no decision can be taken."""
 
 
+def one_line(text: object, longest: int = 300) -> str:
+    """`text` as one line that a terminal and a log can show: what others wrote may hold escape sequences."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."
+
+
 def _shown(got: Any) -> str:
     try:
         text = got if isinstance(got, str) else repr(got)

@@ -13,7 +13,7 @@ from rcas.controller.config import Config
 from rcas.controller.limits import CANCELLED, PAUSED
 from rcas.controller.status import Report, status_of
 from rcas.controller.step import Controller, Step, new_state
-from rcas.errors import CorruptState, InvalidSpec, SearchFailed, Unavailable
+from rcas.errors import CorruptState, Fenced, InvalidSpec, SearchFailed, Unavailable, one_line
 from rcas.evaluation import Description
 from rcas.location import S3Location
 from rcas.messages import Inquiry
@@ -66,10 +66,40 @@ class Reconciler:
     def reconcile(self, search: Resource) -> None:
         """Do what the search needs now, and write its status if it changed.
 
+        Any other error is a bug: the log has its traceback, the status names it, and this search alone is tried
+        again later.
+
         Raises:
             Fenced: another controller has taken the search over.
             Unavailable: the store or the API server does not answer; the status says so if it can be written.
         """
+        try:
+            self._reconcile(search)
+        except (Fenced, Unavailable):
+            raise
+        except Exception as error:
+            log.exception("internal error", extra={"search": search.name})
+            self._back_off()
+            words = f"{type(error).__name__}: {one_line(error)} (a bug of rcas; the controller's log has more)"
+            self._tell_of_bug(search, words)
+
+    def _tell_of_bug(self, search: Resource, words: str) -> None:
+        before = search.status()
+        report = Report(None, "InternalError", words, running=before.running)
+        try:
+            self._write(search, self._status(search, report, before), before)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("the status cannot be written", extra={"search": search.name})
+
+    def _back_off(self) -> None:
+        """Begin again from what is written, a while later: after an error memory may be ahead of the store."""
+        self.controller = None
+        self._failures += 1
+        self.retry_at = self._world.clock.now() + self._world.backoff_s(self._failures)
+
+    def _reconcile(self, search: Resource) -> None:
         before = search.status()
         if _is_settled(search, before):
             self.controller = None
@@ -84,19 +114,14 @@ class Reconciler:
             report = Report("Failed", type(error).__name__, str(error), self._decided())
         except Unavailable as error:
             failure = error
-            self._failures += 1
-            self.retry_at = self._world.clock.now() + self._world.backoff_s(self._failures)
+            self._back_off()
             log.warning("waiting", extra={"search": search.name, "reason": str(error), "failures": self._failures})
             of_store = not isinstance(error, ClusterUnavailable)
             reason = "StoreUnavailable" if of_store else "ClusterUnavailable"
             report = Report(None, reason, str(error), store_unavailable=of_store, running=before.running)
-        if report.phase in {None, "Failed"}:
-            # After an error memory may be ahead of the store: begin again from what is written.
+        if report.phase == "Failed":
             self.controller = None
-        # A change of the spec that an error kept from having its effect is not observed yet.
-        generation = search.generation if report.phase else before.observedGeneration
-        state = StateRef(url=self._world.config.store, name=search.id)
-        self._write(search, status_of(report, before, state, generation, self._world.clock.now()), before)
+        self._write(search, self._status(search, report, before), before)
         if report.phase in {"Failed", "Complete", "Cancelled"}:
             self._clear(search)
         if failure:
@@ -196,6 +221,12 @@ class Reconciler:
         """Delete whatever Jobs the search still has."""
         for job in self._world.namespace.jobs_of(search):
             self._world.namespace.delete_job(job["metadata"]["name"])
+
+    def _status(self, search: Resource, report: Report, before: Status) -> Status:
+        # A change of the spec that an error kept from having its effect is not observed yet.
+        generation = search.generation if report.phase else before.observedGeneration
+        state = StateRef(url=self._world.config.store, name=search.id)
+        return status_of(report, before, state, generation, self._world.clock.now())
 
     def _decided(self) -> Search | None:
         return self.controller.search if self.controller else None

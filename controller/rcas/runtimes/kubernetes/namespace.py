@@ -133,6 +133,8 @@ class Namespace:
             self._api.patch(f"{searches_path(self.name)}/{search.name}/status", body)
         except NotFound:
             return
+        except Conflict as error:
+            raise ClusterUnavailable(f"the status of {search.name} is being written by somebody else") from error
 
 
 class JobCluster:
