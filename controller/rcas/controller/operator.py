@@ -27,6 +27,7 @@ from rcas.errors import InvalidSpec, RcasError, Unavailable
 from rcas.location import S3Location
 from rcas.resource import Resource
 from rcas.runtimes.kubernetes.api import (
+    LONGEST_BACKOFF_S,
     Api,
     ClusterUnavailable,
     Object,
@@ -101,7 +102,8 @@ class Operator:
         return min(wait_s, resync_s)
 
     def _refresh(self, now_s: float) -> None:
-        due = now_s - self._listed_at >= self._world.config.resync_s
+        # A clock that was put back must not keep it from listing until it has caught up.
+        due = not 0 <= now_s - self._listed_at < self._world.config.resync_s
         changed = self.searches_changed.is_set()
         self.searches_changed.clear()
         try:
@@ -116,7 +118,8 @@ class Operator:
         self._reconcilers = {uid: self._reconcilers.get(uid) or Reconciler(self._world) for uid in searches}
         wait_s = self._world.config.resync_s
         for uid, reconciler in self._reconcilers.items():
-            if reconciler.retry_at > now_s:
+            # More is left than any wait takes if the clock was put back.
+            if 0 < reconciler.retry_at - now_s <= LONGEST_BACKOFF_S:
                 wait_s = min(wait_s, reconciler.retry_at - now_s)
                 continue
             try:

@@ -19,6 +19,7 @@ from kubernetes import client, config
 from kubernetes.client import ApiException
 
 from rcas.errors import Conflict, InvalidSpec, RcasError, Unavailable
+from rcas.runtimes.kubernetes.shallow import shallow
 
 Object = dict[str, Any]
 Observe = Callable[[str, str], None]
@@ -30,6 +31,7 @@ PAGE = 250
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 TIMEOUT_S = (5.0, 30.0)
 """To connect, to read."""
+LONGEST_BACKOFF_S = 15.0
 _MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -106,7 +108,7 @@ class Api:
 
     def get(self, path: str, **query: Any) -> Object:
         """The object at `path`, such as `/api/v1/namespaces/default/pods/p`."""
-        return json.loads(self._request("GET", path, query))
+        return parsed(self._request("GET", path, query))
 
     def text(self, path: str, **query: Any) -> str:
         """What is at `path` as text, such as a pod's log."""
@@ -124,11 +126,11 @@ class Api:
 
     def create(self, path: str, body: Object, **query: Any) -> Object:
         """Create an object in the collection at `path`."""
-        return json.loads(self._request("POST", path, query, body))
+        return parsed(self._request("POST", path, query, body))
 
     def patch(self, path: str, body: Object, **query: Any) -> Object:
         """Merge `body` into the object at `path` (RFC 7386)."""
-        return json.loads(self._request("PATCH", path, query, body))
+        return parsed(self._request("PATCH", path, query, body))
 
     def delete(self, path: str, *, propagation: Literal["Background", "Foreground"] = "Background") -> None:
         """Delete the object at `path`, and in the background what it owns; nothing happens if there is none."""
@@ -237,6 +239,28 @@ def translated() -> Generator[None]:
         raise ClusterUnavailable(f"the API server does not answer: {_first_line(error)}") from error
 
 
+def parsed(data: bytes) -> Object:
+    """An answer of the API server.
+
+    Raises:
+        ClusterUnavailable: it is no object of JSON; something between has cut it off or replaced it.
+    """
+    try:
+        found = _loaded(data)
+    except ValueError as error:
+        raise ClusterUnavailable(f"the API server's answer is no JSON: {_first_line(error)}") from error
+    if not isinstance(found, dict):
+        raise ClusterUnavailable("the API server's answer is no object")
+    return found
+
+
+def _loaded(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except RecursionError:
+        return json.loads(shallow(data))
+
+
 def _outcome(status: int) -> str:
     return "ok" if status < 400 else "refused" if status < 500 and status != 429 else "unavailable"
 
@@ -329,15 +353,15 @@ def listen(api: Api, path: str, heard: Callable[[Object], None], stop: threading
             ):
                 if stop.is_set():
                     return
-                heard(json.loads(line))
+                heard(parsed(line))
                 failures = 0
-        except (RcasError, ValueError):
+        except RcasError:
             failures += 1
         stop.wait(backoff_s(failures))
 
 
 def backoff_s(
-    failures: int, *, longest_s: float = 15.0, draw: Callable[[float, float], float] = random.uniform
+    failures: int, *, longest_s: float = LONGEST_BACKOFF_S, draw: Callable[[float, float], float] = random.uniform
 ) -> float:
     """How long to wait after so many failures in a row: doubled each time, with jitter against herds."""
     if not failures:
