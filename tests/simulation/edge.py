@@ -1,0 +1,195 @@
+"""The edge of a simulated process: every request that it sends passes here, and here its faults strike.
+
+Between a request and its answer the time runs on and everybody else acts: the cluster, trainings, users, and other
+controllers, whose whole passes may lie inside of one request of this one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol
+
+from simulation import bucket, connection
+from simulation.faults import OF_A_REQUEST, Fault
+from simulation.timeline import Timeline
+
+MOST_IOS = 20_000
+"""A history that needs more does not end."""
+
+
+class Crash(BaseException):
+    """The controller's process is gone; nothing may catch it."""
+
+
+class Violation(BaseException):
+    """What rcas promises does not hold."""
+
+    def __init__(self, promise: str, how: str) -> None:
+        super().__init__(f"{promise}: {how}")
+        self.promise, self.how = promise, how
+
+
+class Process(Protocol):
+    """Who sends requests."""
+
+    name: str
+    random: Random
+
+    def check(self) -> None:
+        """Raise Crash if the process was killed in the meantime."""
+        ...
+
+
+class Edge:
+    """Numbers the I/Os of a history and has its faults strike.
+
+    Args:
+        timeline: of the history.
+        faults: those of the history.
+        strike: what a fault of the world does.
+
+    Attributes:
+        ios: I/Os so far. requests, struck: how many of each kind.
+        s3_down, api_down: an outage: (until when, which verbs, which error).
+        late: whether an effect may come after its request was given up.
+        acting: whose request is being carried out.
+    """
+
+    def __init__(self, timeline: Timeline, faults: list[Fault], strike: Callable[[Fault], None]) -> None:
+        self._timeline, self._strike = timeline, strike
+        self._faults: dict[int, list[Fault]] = {}
+        for fault in faults:
+            self._faults.setdefault(fault.io, []).append(fault)
+        self.last_io = max(self._faults, default=0)
+        self.ios = 0
+        self.requests, self.struck = Counter[str](), Counter[str]()
+        self.s3_down: tuple[float, str, float] = (0.0, "", 0.0)
+        self.api_down: tuple[float, str, float] = (0.0, "", 0.0)
+        self.late = False
+        self.acting: Process | None = None
+        self.log: list[str] = []
+
+    def end_faults(self) -> None:
+        """Nothing strikes any more."""
+        self._faults.clear()
+        self.s3_down = self.api_down = (0.0, "", 0.0)
+
+    def say(self, text: str) -> None:
+        """Add a line to the history's log."""
+        self.log.append(f"{self._timeline.now - 1_767_225_600:.3f} {text}")
+
+    def s3(self, process: Process, verb: str, key: str, act: Callable[[], Any]) -> Any:
+        """A controller's request to the S3 service."""
+        return self._send(process, "s3", verb, key, act, self.s3_down, bucket.not_done(verb), bucket.answer_lost(verb))
+
+    def api(self, process: Process, verb: str, path: str, act: Callable[[], Any]) -> Any:
+        """A controller's request to the API server."""
+        not_done, lost = connection.not_done(verb, path), connection.answer_lost()
+        return self._send(process, "api", verb, path.rpartition("/ns/")[2], act, self.api_down, not_done, lost)
+
+    def trainer(self, name: str, verb: str, key: str, act: Callable[[], Any], no_answer: type[Exception]) -> Any:
+        """A trainer's request to the S3 service. It waits for nothing; faults that need a controller become errors."""
+        number, faults = self._begin(f"trainer {verb}")
+        words = f"#{number} {name} {verb} {key[-24:]}"
+        until, which, _ = self.s3_down
+        for fault in faults:
+            self._struck(fault)
+            if fault.kind in {"lost", "crash-after", "pause-after"}:
+                act()
+            elif fault.kind == "late":
+                self.late = True
+                self._timeline.after(fault.seconds, act)
+            self.say(f"{words}: {fault.kind}")
+            raise no_answer
+        if self._timeline.now < until and verb in which:
+            self.say(f"{words}: outage")
+            raise no_answer
+        answer = act()
+        self.say(words)
+        return answer
+
+    def _begin(self, request: str) -> tuple[int, list[Fault]]:
+        self.ios += 1
+        if self.ios > MOST_IOS:
+            raise Violation("it ends", f"{MOST_IOS} I/Os and no end")
+        self.requests[request] += 1
+        number, own = self.ios, list[Fault]()
+        for fault in self._faults.pop(number, ()):
+            if fault.kind in OF_A_REQUEST:
+                own.append(fault)
+            else:
+                self._strike(fault)
+        return number, own
+
+    def _struck(self, fault: Fault) -> None:
+        self.struck[fault.kind] += 1
+
+    def _send(
+        self,
+        process: Process,
+        edge: str,
+        verb: str,
+        target: str,
+        act: Callable[[], Any],
+        down: tuple[float, str, float],
+        not_done: list[tuple[str, Callable[[], Any]]],
+        lost: list[tuple[str, Callable[[], Any]]],
+    ) -> Any:
+        number, faults = self._begin(f"{edge} {verb}")
+        words = f"#{number} {process.name} {edge} {verb} {target[-44:]}"
+        kinds = {fault.kind: fault for fault in faults}
+        for fault in faults:
+            self._struck(fault)
+        random = process.random.random()
+        self._travel(process, random * 0.04 if random < 0.93 else random, kinds, "before")
+        if fault := kinds.get("error"):
+            return self._fail(words, "not done", not_done, fault.pick)
+        if self._timeline.now < down[0] and verb in down[1]:
+            return self._fail(words, "outage", not_done, down[2])
+        if fault := kinds.get("late"):
+            self.late = True
+            self._timeline.after(fault.seconds, lambda: self._act_late(words, act))
+            return self._fail(words, "late", lost[:2], fault.pick)
+        self.acting = process
+        try:
+            answer = act()
+        except Exception as error:
+            self.acting = None
+            self.say(f"{words} -> {getattr(error, 'response', {}).get('Error', {}).get('Code') or type(error)}")
+            self._travel(process, random * 0.04, kinds, "after")
+            raise
+        self.acting = None
+        self.say(f"{words} -> {answer[0] if isinstance(answer, tuple) else 'ok'}")
+        self._travel(process, random * 0.04, kinds, "after")
+        if fault := kinds.get("lost"):
+            return self._fail(words, "answer lost", lost, fault.pick)
+        return answer
+
+    def _travel(self, process: Process, seconds: float, kinds: dict[str, Fault], where: str) -> None:
+        if fault := kinds.get(f"pause-{where}"):
+            self.say(f"{process.name} stands still for {fault.seconds} s")
+            seconds += fault.seconds
+        if where == "before" and (fault := kinds.get("slow")):
+            seconds += min(fault.seconds, 20.0)
+        self._timeline.run_until(self._timeline.now + seconds)
+        process.check()
+        if f"crash-{where}" in kinds:
+            self.say(f"{process.name} crashes {where} its request")
+            raise Crash
+
+    def _fail(self, words: str, why: str, kinds: list[tuple[str, Callable[[], Any]]], pick: float) -> Any:
+        name, answer = kinds[int(pick * len(kinds))]
+        self.say(f"{words}: {why} ({name})")
+        found = answer()
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _act_late(self, words: str, act: Callable[[], Any]) -> None:
+        self.say(f"{words}: carried out late")
+        try:
+            act()
+        except Exception as error:
+            self.say(f"{words}: in vain: {error}")
