@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+from rcas import pod
+from rcas.messages import JOB_VARIABLE
 
 Schema = dict[str, Any]
 
@@ -36,6 +40,13 @@ MOST_ITEMS = {
 }
 ITEMS, ENTRIES, LENGTH = 64, 64, 1024
 
+_RESERVED = "|".join(re.escape(domain) for domain in pod.RESERVED_DOMAINS)
+_UNRESERVED = (
+    f"self.all(name, !name.matches(r'^({_RESERVED})/'))",
+    "no name that begins with " + ", ".join(f"{domain}/" for domain in pod.RESERVED_DOMAINS),
+    "",
+)
+
 # By place: a rule, what the message says, and the field below that place which it names.
 RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "spec.space": (
@@ -54,6 +65,9 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
     ),
     "spec.budget": (("has(self.params) || has(self.madds)", "params, madds or both are needed", ""),),
+    "spec.pod.labels": (_UNRESERVED,),
+    "spec.pod.annotations": (_UNRESERVED,),
+    "spec.pod.env[]": ((f"self.name != '{JOB_VARIABLE}'", f"{JOB_VARIABLE} is set by rcas", ".name"),),
     "spec.training": (
         (
             "(has(self.nesterov) && !self.nesterov) || !has(self.momentum) || self.momentum > 0.0",
@@ -72,7 +86,8 @@ _TEXT: Schema = {"type": "string", "maxLength": 4096}
 _WHOLE: Schema = {"type": "integer", "format": "int64"}
 _OPAQUE: Schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 QUANTITY: Schema = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
-_QUANTITIES: Schema = {"type": "object", "additionalProperties": QUANTITY | {"maxLength": 64}, "maxProperties": 64}
+_AMOUNT: Schema = QUANTITY | {"maxLength": 64, "pattern": pod.QUANTITY}
+_QUANTITIES: Schema = {"type": "object", "additionalProperties": _AMOUNT, "maxProperties": 64}
 
 # The fields of Kubernetes' own objects that a pod commonly has; others pass as they are. Without these CEL takes two
 # objects for equal that have as many fields under other names, and a change of them would go unnoticed.

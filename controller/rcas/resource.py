@@ -78,7 +78,11 @@ class Status(BaseModel):
 
 
 class Resource:
-    """One Search as the API server gave it."""
+    """One Search as the API server gave it.
+
+    Attributes:
+        fields: its spec as it stands there; empty if it is no mapping.
+    """
 
     def __init__(self, found: Mapping[str, Any]) -> None:
         self.body = found
@@ -88,8 +92,10 @@ class Resource:
         self.uid: str = metadata["uid"]
         self.generation: int = metadata.get("generation", 1)
         self.created: str = metadata.get("creationTimestamp", "")
-        self.pause: bool = found["spec"].get("pause", False)
-        self.cancel: bool = found["spec"].get("cancel", False)
+        spec: Any = found.get("spec")
+        self.fields: Mapping[str, Any] = spec if isinstance(spec, dict) else {}
+        self.pause = self.fields.get("pause") is True
+        self.cancel = self.fields.get("cancel") is True
 
     @property
     def id(self) -> str:
@@ -102,7 +108,7 @@ class Resource:
         Raises:
             InvalidSpec: the API server's checks let something through that no search can be.
         """
-        fields = {name: value for name, value in self.body["spec"].items() if name not in {"pause", "cancel"}}
+        fields = {name: value for name, value in self.fields.items() if name not in {"pause", "cancel"}}
         return build_spec({**fields, "name": self.name})
 
     def status(self) -> Status:

@@ -16,6 +16,10 @@ from rcas.blocks import BLOCK_TYPES, Block, BlockType, strided
 from rcas.costs import Cost
 from rcas.errors import InvalidSpec
 
+MOST_POSITIONS = 1000
+"""In all stages; the paper's skeleton has 36. A controller steps many searches in turn: a space that takes it minutes
+and gigabytes would hold up the others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -133,6 +137,11 @@ class Space:
         object.__setattr__(self, "block_types", tuple(sorted(set(self.block_types))))
         if not self.stages:
             raise InvalidSpec("space.stages", got=[], allowed="at least one stage")
+        positions = sum(stage.positions for stage in self.stages)
+        if positions > MOST_POSITIONS:
+            raise InvalidSpec(
+                "space.stages", got=f"{positions} positions", allowed=f"at most {MOST_POSITIONS:,} in all"
+            )
         if not self.block_types:
             raise InvalidSpec("space.block_types", got=[], allowed="at least one of 1, 2, 3, 4, 5, 6")
         for number, stage in enumerate(self.stages):

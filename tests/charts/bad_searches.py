@@ -162,6 +162,17 @@ BAD: dict[str, Bad] = {
     ),
     "gpu-hours": Bad(changed(BASE, ("limits.gpu_hours", 0)), "spec.limits.gpu_hours", "greater than 0"),
     "parallelism": Bad({**BASE, "parallelism": 0}, "spec.parallelism", "greater than or equal to 1"),
+    # what would reach further than a training needs
+    "cpu": Bad(changed(BASE, ("pod.resources", {"limits": {"cpu": "inf"}})), "spec.pod.resources.limits.cpu"),
+    "label": Bad(
+        changed(BASE, ("pod.labels", {"rcas.dev/search": "other"})), "spec.pod.labels", "no name that begins"
+    ),
+    "annotation": Bad(
+        changed(BASE, ("pod.annotations", {"app.kubernetes.io/name": "x"})), "spec.pod.annotations", "no name that"
+    ),
+    "own-env": Bad(
+        changed(BASE, ("pod.env", [{"name": "RCAS_JOB", "value": "{}"}])), "spec.pod.env[0].name", "is set by rcas"
+    ),
     "pull-policy": Bad(
         changed(BASE, ("pod.imagePullPolicy", "Sometimes")), "spec.pod.imagePullPolicy", "Unsupported"
     ),

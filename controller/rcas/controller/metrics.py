@@ -197,10 +197,9 @@ class Metrics:
         counts = dict.fromkeys(_PHASES, 0)
         self._info.clear()
         for resource in resources:
-            spec, phase = resource.body["spec"], resource.status().phase
+            phase = resource.status().phase
             counts[phase] += 1
-            rules = ",".join(spec.get("rules") or ("UC", "APR", "AMR"))
-            self._info.labels(resource.name, phase, spec.get("data", {}).get("dataset", ""), rules).set(1)
+            self._info.labels(resource.name, phase, *_described(resource)).set(1)
         for phase, count in counts.items():
             self._searches.labels(phase).set(count)
         living = {resource.uid for resource in resources}
@@ -210,3 +209,11 @@ class Metrics:
                 gauge.remove_by_labels({"search": name})
             for gauge in (self._accepted, self._budget):
                 gauge.remove_by_labels({"search": name})
+
+
+def _described(resource: Resource) -> tuple[str, str]:
+    """(data set, rules) of a search, as far as its spec can be read: it is not checked here."""
+    data, rules = resource.fields.get("data"), resource.fields.get("rules")
+    dataset = str(data.get("dataset", "")) if isinstance(data, dict) else ""
+    named = ",".join(map(str, rules)) if isinstance(rules, list) and rules else "UC,APR,AMR"
+    return dataset[:64], named[:64]

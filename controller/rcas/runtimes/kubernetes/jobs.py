@@ -166,13 +166,7 @@ def _threads(pod: PodSpec) -> list[Object]:
 
 def cpu_threads(pod: PodSpec) -> int:
     """CPU threads of one training: the whole cores that its container may use, or else asks for; at least 1."""
-    resources = pod.resources or {}
-    quantity = str(resources.get("limits", {}).get("cpu") or resources.get("requests", {}).get("cpu") or 1)
-    try:
-        cores = float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
-    except ValueError:
-        return 1  # The API server will refuse the pod and say why.
-    return max(1, int(cores))
+    return max(1, int(pod.cores))
 
 
 def _lost_node_tolerations(pod: PodSpec) -> list[Object]:
