@@ -110,6 +110,20 @@ def test_a_standing_result_is_kept_and_nothing_is_trained(tmp_path: Path) -> Non
     assert not Path(assignment.checkpoint).exists()
 
 
+def test_stopped_after_another_attempt_has_finished_it_leaves_no_checkpoint(tmp_path: Path) -> None:
+    # Found by simulation: on S3 two may train the same, and the second is cancelled when the first has finished.
+    assignment, other = an_assignment(a_task(epochs=2), tmp_path), an_assignment(a_task(epochs=2), tmp_path, "other")
+    evaluate(other, stop=lambda: False, report=lambda _: None, startup_s=0)
+
+    def finish_elsewhere(_event: object) -> None:
+        Path(other.result).rename(assignment.result)
+
+    with pytest.raises(Interrupted, match="a checkpoint is written"):
+        evaluate(assignment, stop=Path(assignment.result).exists, report=finish_elsewhere, startup_s=0)
+    assert Path(assignment.result).exists()
+    assert not Path(assignment.checkpoint).exists()
+
+
 @pytest.mark.parametrize("content", ["another evaluation's", "{"])
 def test_something_else_in_the_results_place_is_kept_and_told(tmp_path: Path, content: str) -> None:
     assignment, place = an_assignment(a_task(epochs=1), tmp_path), Path(tmp_path, "a.json")

@@ -31,7 +31,11 @@ class Refused(RcasError):
 
 
 class Interrupted(RcasError):
-    """Asked to stop before the result was written."""
+    """Asked to stop before the result was written. `kept`: a checkpoint has what was trained."""
+
+    def __init__(self, message: str, *, kept: bool = False) -> None:
+        super().__init__(message)
+        self.kept = kept
 
 
 @contextmanager

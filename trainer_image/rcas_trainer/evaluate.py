@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import torch
 
-from rcas.errors import InvalidSpec, Unavailable
+from rcas.errors import InvalidSpec, RcasError, Unavailable
 from rcas.evaluation import DataSource, Result, Seconds, Task
 from rcas.messages import Assignment, Event
 from rcas_trainer.checkpoint import Checkpoint
@@ -18,7 +18,7 @@ from rcas_trainer.data import Data, open_for_space
 from rcas_trainer.errors import Interrupted, log, translated_memory_errors
 from rcas_trainer.fetch import local_source
 from rcas_trainer.model import check_costs
-from rcas_trainer.objects import stored_object
+from rcas_trainer.objects import StoredObject, stored_object
 from rcas_trainer.patience import LAST_WORDS_S
 from rcas_trainer.results import read_result, write_result
 from rcas_trainer.train import Progress, Score, Session, prepare_device, train
@@ -60,8 +60,13 @@ def evaluate(
     with checkpoint.stored.alone(stop):
         result = read_result(stored, task, stop)
         if result is None:
-            with translated_memory_errors():
-                session, score = _trained(task, checkpoint, stop, report)
+            try:
+                with translated_memory_errors():
+                    session, score = _trained(task, checkpoint, stop, report)
+            except Interrupted as error:
+                if error.kept:
+                    _remove_needless(checkpoint, stored, task)
+                raise
             result = _result(session, score, startup_s)
             try:
                 result = write_result(stored, result, task, stop)
@@ -71,6 +76,13 @@ def evaluate(
                 raise
         checkpoint.remove()
     return result
+
+
+def _remove_needless(checkpoint: Checkpoint, stored: StoredObject, task: Task) -> None:
+    """Remove what was kept if another attempt has finished in the meantime: nobody would ever do it later."""
+    with suppress(RcasError):
+        if read_result(stored, task, patience_s=0):
+            checkpoint.remove()
 
 
 def _trained(

@@ -182,7 +182,8 @@ def train(
             finished = _train_epoch(session, stop)
         if not finished:
             kept = checkpoint.save(session.state(), LAST_WORDS_S)
-            raise Interrupted(f"stopped in epoch {progress.epoch + 1}; {'a' if kept else 'no'} checkpoint is written")
+            words = f"stopped in epoch {progress.epoch + 1}; {'a' if kept else 'no'} checkpoint is written"
+            raise Interrupted(words, kept=kept)
         checkpoint.save(session.state(), stop=stop)
         last = progress.diverged or progress.epoch == session.recipe.epochs
         score = _timed_score(session) if cheap or last else None
