@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from charts.tools import CHART, STORE, Object, refused, render, run, template
-from rcas.controller.config import Config, read_config
+from rcas.controller.config import Allowed, Config, read_config
 from rcas.crd import PERMISSIONS, crd
 from rcas.location import ADDRESSING_VARIABLE, ENCRYPTION_VARIABLE, KMS_KEY_VARIABLE, S3Settings
 from rcas.pod import PodSpec
@@ -30,6 +30,12 @@ DEFAULT = {
     "ServiceAccount/rcas-trainer",
 }
 RESTRICTED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+OWN_ALLOW: Any = {
+    "accounts": ["reader"],
+    "secrets": ["registry"],
+    "volumes": ["persistentVolumeClaim", "nfs"],
+    "labels": ["team"],
+}
 OWN_S3 = {
     "url": "s3://bucket",
     "endpoint": "https://s3.example:9000",
@@ -190,6 +196,13 @@ def test_controller_trainings_and_doctor_reach_an_own_s3_alike(tmp_path: Path) -
     assert doctor["command"][:4] == ["rcasctl", "doctor", "--store", "s3://bucket"]
 
 
+def test_trainings_may_have_credentials_of_their_own(tmp_path: Path) -> None:
+    made = render({"store": {**OWN_S3, "trainerSecret": "rcas-trainer-store"}})
+    assert list(config(made, tmp_path).pod.envFrom) == [{"secretRef": {"name": "rcas-trainer-store"}}]
+    (doctor,) = made["Pod/rcas-doctor"]["spec"]["containers"]
+    assert controller(made)["envFrom"] == doctor["envFrom"] == [{"secretRef": {"name": "rcas-store"}}]
+
+
 def test_a_ca_from_a_secret(tmp_path: Path) -> None:
     made = render({"store": {"url": STORE, "caBundle": {"secret": "company-ca", "key": "ca.pem"}}})
     assert environment(controller(made)) == {"AWS_CA_BUNDLE": "/etc/rcas/ca/ca.pem"}
@@ -270,6 +283,20 @@ def test_an_identity_of_the_cloud_goes_to_both_accounts() -> None:
     assert made["RoleBinding/rcas"]["subjects"][0]["name"] == "ours"
 
 
+def test_the_trainings_identity_may_be_another() -> None:
+    role, lesser = {"role": "rcas"}, {"role": "rcas-trainer"}
+    made = render({"serviceAccount": {"annotations": role, "trainerAnnotations": lesser}})
+    assert made["ServiceAccount/rcas"]["metadata"]["annotations"] == role
+    assert made["ServiceAccount/rcas-trainer"]["metadata"]["annotations"] == lesser
+
+
+def test_what_searches_may_ask_for(tmp_path: Path) -> None:
+    assert config(render(), tmp_path).allow == Allowed()
+    made = render({"allow": OWN_ALLOW, "controller": {"mostParallelism": 7}})
+    assert config(made, tmp_path).allow == Allowed.model_validate(OWN_ALLOW)
+    assert config(made, tmp_path).parallelism_of(1000) == 7
+
+
 def test_nobody_reaches_a_training_and_only_named_peers_the_controller() -> None:
     peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     made = render({"networkPolicy": {"ingressFrom": [peer]}})
@@ -325,6 +352,8 @@ def test_what_submit_lays_under_a_spec() -> None:
         ({"store": {"url": STORE}, "searchDefaults": {"data": {"datset": "x"}}}, "'datset' not allowed"),
         ({"store": {"url": STORE}, "searchDefaults": {"training": {"epochs": 0}}}, "/searchDefaults/training/epochs"),
         ({"store": {"url": STORE}, "controller": {"parallelism": 0}}, "/controller/parallelism"),
+        ({"store": {"url": STORE}, "allow": {"hostPath": True}}, "'hostPath' not allowed"),
+        ({"store": {"url": STORE}, "allow": {"secrets": "*"}}, "/allow/secrets"),
         ({"store": {"url": STORE}, "controller": {"logFormat": "xml"}}, "/controller/logFormat"),
         ({"store": {"url": STORE}, "service": {"port": 70000}}, "/service/port"),
         ({"store": {"url": STORE}, "networkPolicy": {"egress": {"restrict": True}}}, "/networkPolicy/egress"),

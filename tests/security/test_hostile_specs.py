@@ -65,9 +65,9 @@ def test_a_search_nested_deep_fails_alone(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("levels", [33, 300, 900])
 def test_a_pod_nested_deeper_than_kubernetes_own_is_refused(levels: int) -> None:
     for field in ("affinity", "resources"):
-        with pytest.raises(InvalidSpec, match=f"pod.{field}: got 'more than 32 levels'"):
+        with pytest.raises(InvalidSpec, match=rf"pod\.{field}: got 'more than 32 levels'"):
             build_spec({"name": "x", **a_search_spec(), "pod": {field: nested(levels)}})
-    with pytest.raises(InvalidSpec, match="pod.volumes"):
+    with pytest.raises(InvalidSpec, match=r"pod\.volumes"):
         build_spec({"name": "x", **a_search_spec(), "pod": {"volumes": [{"name": "v", "csi": nested(levels)}]}})
 
 

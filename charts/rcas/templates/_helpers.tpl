@@ -78,6 +78,7 @@ volumeMounts:
 {{/* The controller's file. */}}
 {{- define "rcas.config" -}}
 {{- $store := include "rcas.store" . | fromYaml -}}
+{{- with .Values.store.trainerSecret }}{{ $_ := set $store "envFrom" (list (dict "secretRef" (dict "name" .))) }}{{ end -}}
 {{- $pod := deepCopy .Values.trainer -}}
 {{- if not $pod.image }}{{ $_ := set $pod "image" (printf "rcas-trainer:%s" .Chart.AppVersion) }}{{ end -}}
 {{- range $field := list "env" "envFrom" "volumes" "volumeMounts" -}}
@@ -91,8 +92,11 @@ volumeMounts:
 {{- if not $pod.resources }}{{ $_ := unset $pod "resources" }}{{ end -}}
 store: {{ include "rcas.storeUrl" . }}
 parallelism: {{ .Values.controller.parallelism }}
+most_parallelism: {{ .Values.controller.mostParallelism }}
 port: {{ .Values.service.port }}
 log_format: {{ .Values.controller.logFormat }}
+allow:
+  {{- toYaml .Values.allow | nindent 2 }}
 pod:
   {{- toYaml $pod | nindent 2 }}
 {{- end -}}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-import yaml
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
@@ -170,9 +169,9 @@ def play(spec: SearchSpec, parallelism: Iterable[int], assumed: Assumed) -> Iter
 def with_controller(spec: SearchSpec, remote: Remote) -> SearchSpec:
     """The spec with what the namespace's controller lays under its pod and its parallelism, if that can be read."""
     try:
-        config: Any = yaml.safe_load(remote.controller_config() or "{}")
+        config = parse_fields(remote.controller_config() or "{}", "the controller's configuration")
         pod, parallelism = PodSpec.model_validate(config.get("pod") or {}), config.get("parallelism")
-    except (Unavailable, yaml.YAMLError, ValidationError, AttributeError):
+    except (Unavailable, InvalidSpec, ValidationError, AttributeError):
         return spec
     return spec.model_copy(update={"pod": spec.pod.over(pod), "parallelism": spec.parallelism or parallelism})
 

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
-from rcas.errors import InvalidSpec
+from rcas.errors import InvalidSpec, one_line
 from rcas.evaluation import Count, Model
 from rcas.location import S3Location
 from rcas.pod import PodSpec
+from rcas.spec import parse_fields
+
+HARMLESS_VOLUMES = ("configMap", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim")
+"""Kinds of volumes that reach neither the node, nor a credential, nor another machine."""
+
+
+class Allowed(Model):
+    """What searches may take of their namespace beside what the configuration gives to every pod; "*" allows all.
+
+    Attributes:
+        accounts: service accounts that their pods may run under.
+        secrets: that their pods may read, or be pulled with.
+        volumes: kinds of volumes, as Kubernetes names them.
+        labels: names of labels and annotations.
+    """
+
+    accounts: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = HARMLESS_VOLUMES
+    labels: tuple[str, ...] = ()
 
 
 class Config(Model):
@@ -20,7 +39,9 @@ class Config(Model):
     Attributes:
         store: s3:// URL that all searches of the namespace share.
         pod: defaults of every search's pods.
+        allow: what searches may ask for beside them.
         parallelism: trainings at once of a search that does not say.
+        most_parallelism: of a search that does.
         port: of /metrics, /healthz, /readyz and /state.
         resync_s: seconds between two lists of all Jobs, if no event asks for one before.
         stall_s: seconds after which a pod that should have ended counts as lost, its grace period not included.
@@ -28,11 +49,17 @@ class Config(Model):
 
     store: str
     pod: PodSpec = PodSpec()
+    allow: Allowed = Allowed()
     parallelism: Count = 8
+    most_parallelism: Count = 100
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
     log_format: Literal["json", "text"] = "json"
     resync_s: Annotated[float, Field(ge=1, le=300)] = 15.0
     stall_s: Annotated[float, Field(ge=1)] = 30.0
+
+    def parallelism_of(self, asked: int | None) -> int:
+        """Trainings at once of a search that asks for so many, or does not say."""
+        return min(asked or self.parallelism, self.most_parallelism)
 
 
 def read_config(path: Path) -> Config:
@@ -42,14 +69,15 @@ def read_config(path: Path) -> Config:
         InvalidSpec: it cannot be read, or says something that is not allowed.
     """
     try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidSpec("config", got=str(path), allowed=f"a readable YAML file ({error})") from None
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSpec("config", got=str(path), allowed=f"a readable YAML file ({one_line(error)})") from None
+    data = parse_fields(text, "config")
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, ("config", *first["loc"])))
-        raise InvalidSpec(field, got=first["input"], allowed=first["msg"]) from None
+        raise InvalidSpec(one_line(field), got=first["input"], allowed=one_line(first["msg"])) from None
     S3Location.parse(config.store)
     return config

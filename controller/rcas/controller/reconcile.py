@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from rcas.clock import Clock
 from rcas.controller.config import Config
+from rcas.controller.deputy import check_pod
 from rcas.controller.limits import CANCELLED, PAUSED
 from rcas.controller.status import Report, status_of
 from rcas.controller.step import Controller, Step, new_state
@@ -139,7 +140,7 @@ class Reconciler:
             return Report("Pending", "Describing", "a Job looks at the data")
         spec = search.spec()
         controller.spec = controller.spec.model_copy(
-            update={"limits": spec.limits, "parallelism": spec.parallelism or self._world.config.parallelism}
+            update={"limits": spec.limits, "parallelism": self._world.config.parallelism_of(spec.parallelism)}
         )
         controller.slots = controller.spec.parallelism or 1
         controller.paused, controller.cancelled = search.pause, search.cancel
@@ -157,13 +158,13 @@ class Reconciler:
             state = self._begun(search, ledger)
         if state is None:
             return None
+        # Whoever can write to the store can write a pod into a state.
+        check_pod(state.spec.pod, world.config)
         cluster = JobCluster(
             world.namespace, search, state.spec.pod, world.location, world.clock, world.config.stall_s
         )
         log.info("search taken over", extra={"search": search.name, "evaluations": len(state.search.results)})
-        return Controller(
-            ledger, world.store, cluster, world.clock, state, slots=state.spec.parallelism or 1, spec=state.spec
-        )
+        return Controller(ledger, world.store, cluster, world.clock, state, slots=1, spec=state.spec)
 
     def _begun(self, search: Resource, ledger: Ledger) -> SearchState | None:
         if search.pause or search.cancel:
@@ -185,7 +186,8 @@ class Reconciler:
             raise InvalidSpec(
                 "pod.image", got="nothing", allowed="an image here or in the controller's configuration"
             )
-        return spec.model_copy(update={"pod": pod, "parallelism": spec.parallelism or config.parallelism})
+        check_pod(pod, config)
+        return spec.model_copy(update={"pod": pod, "parallelism": config.parallelism_of(spec.parallelism)})
 
     def _description(self, search: Resource, spec: SearchSpec) -> Description | None:
         """What a trainer found in the data; None while its Job is under way."""
