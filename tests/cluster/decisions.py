@@ -67,7 +67,7 @@ def assert_counted_once(outcome: Outcome) -> None:
 
 
 def assert_nothing_left(installation: Installation, within_s: float = 60) -> None:
-    """No Job, no pod and no checkpoint is left of a search that ended."""
+    """No Job and no pod is left of a search that ended, and no checkpoint of an evaluation that has a result."""
     until(
         "no Jobs, pods and checkpoints",
         lambda: not (left := installation.left_over()) or print(left),

@@ -127,9 +127,18 @@ class Installation:
 
     def submit(self, name: str, spec: Mapping[str, Any] | None = None) -> None:
         """`rcasctl submit` with the README's budget, and with what else the spec says."""
+        self._submit(name, spec)
+
+    def submit_paused(self, name: str, spec: Mapping[str, Any] | None = None) -> None:
+        """The same search, but it begins only when it is resumed."""
+        made = json.loads(self._submit(name, spec, "--dry-run", "--json"))
+        metadata = {field: made["metadata"][field] for field in ("name", "namespace")}
+        self.kubectl.apply({**made, "metadata": metadata, "spec": {**made["spec"], "pause": True}})
+
+    def _submit(self, name: str, spec: Mapping[str, Any] | None, *flags: str) -> str:
         file = ["-f", "/dev/stdin"] if spec else []
-        call(
-            RCASCTL, "submit", "-n", self.namespace, "--name", name, "--budget-params", BUDGET, *file,
+        return call(
+            RCASCTL, "submit", "-n", self.namespace, "--name", name, "--budget-params", BUDGET, *file, *flags,
             given=yaml.safe_dump(dict(spec or {})),
         )  # fmt: skip
 
@@ -226,9 +235,14 @@ class Installation:
         return done
 
     def left_over(self) -> list[str]:
-        """Jobs and pods of trainings that are still there, and checkpoints."""
+        """Jobs and pods of trainings that are still there, and checkpoints whose result is there too.
+
+        Speculation that is given up may leave a checkpoint: the pod writes it when it is told to end.
+        """
         objects = [*self.kubectl.list("jobs", OURS), *self.kubectl.list("pods", OURS)]
-        return [*(f"{o['kind']} {o['metadata']['name']}" for o in objects), *self.names("checkpoints/")]
+        ended = {name.removeprefix("results/").removesuffix(".json") for name in self.names("results/")}
+        kept = (name for name in self.names("checkpoints/") if name.removeprefix("checkpoints/")[:64] in ended)
+        return [*(f"{o['kind']} {o['metadata']['name']}" for o in objects), *kept]
 
     def report(self) -> str:
         """What there is to see when something went wrong."""

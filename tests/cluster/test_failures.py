@@ -22,7 +22,7 @@ HOPELESS: dict[str, tuple[Object, str]] = {
         "/nowhere",
     ),
     "memory": ({"pod": {"resources": {"limits": {"memory": "60Mi"}}}}, "memory"),
-    "classes": ({"space": {"classes": 7}}, "space.classes"),
+    "classes": ({"space": {"classes": 7}}, "got '7'"),
 }
 """By name: what makes it so, and a word of the condition's message."""
 

@@ -16,8 +16,8 @@ from cluster.waiting import until
 from rcas.evaluation import Result
 
 EPOCHS = 20
-LONGER = {"training": {"epochs": EPOCHS}}
-"""Long enough to look at one training while it runs."""
+LONGER = {"training": {"epochs": EPOCHS}, "max_blocks": 1}
+"""Trainings long enough to look at one while it runs, and few of them."""
 
 
 def told(installation: Installation, *arguments: object) -> Any:

@@ -6,11 +6,30 @@ import re
 
 import pytest
 
+from cluster.conftest import Install
 from cluster.installation import RELEASE, Installation
 from cluster.machine import AUDIT_LOG, audited
+from cluster.waiting import until
 
+NAME = "foreign"
 EVERYBODYS = {"selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews"}
 """Every account may ask what it may."""
+
+
+def test_a_foreign_job_is_not_taken_over(install: Install):
+    """Its name is known before it is created, so somebody may be faster. It is looked at only then."""
+    installation = install()
+    installation.submit_paused(NAME, {"rules": ["UC"], "max_blocks": 0})
+    name = f"{NAME}-{installation.uid(NAME)[:8]}-describe"
+    image = installation.images.controller
+    installation.kubectl("create", "job", name, f"--image={image}", "--", "sleep", "1")
+    installation.rcasctl("resume", NAME)
+    failed = until("it to fail", lambda: installation.condition(NAME, "Failed").get("status") == "True" or None)
+    assert failed
+    assert name in installation.condition(NAME, "Failed")["message"]
+    installation.kubectl("delete", "job", name)
+    installation.rcasctl("resume", NAME)
+    until("it to end", lambda: installation.status(NAME).get("phase") == "Complete", within_s=120)
 
 
 @pytest.mark.usefixtures("reference")
