@@ -105,14 +105,14 @@ class Controller:
         running = {attempt.key: attempt for attempt in observed if attempt.outcome is None}
         collected, ended, failed = self._take_in([attempt for attempt in observed if attempt.outcome])
         wanted = self._wanted(collected)
-        hold = None if self.search.done else self._hold(running)
+        hold = self._hold(running)
         useless = [a for a in running.values() if (hold and hold.cancels) or not self.search.may_need(a.key)]
         launches = [] if hold else self._worth_launching(wanted, running, len(useless))
         for evaluation in launches:
             self._intend(evaluation)
         for attempt in useless:
             self._give_up(attempt, keep_intent=hold is not None)
-        phase: Phase = "Complete" if self.search.done else hold.phase if hold else "Running"
+        phase: Phase = hold.phase if hold else "Complete" if self.search.done else "Running"
         self._commit(phase, hold.message if hold else "")
         for item in collected:
             # A trainer deletes its checkpoint itself, unless it was killed between its result and that.
@@ -163,6 +163,11 @@ class Controller:
             collected += found
 
     def _hold(self, running: dict[str, Attempt]) -> Hold | None:
+        if self._committed[0] == "Cancelled":
+            # For good, whatever has ended since, and whether or not this controller has heard of it.
+            return CANCELLED
+        if self.search.done:
+            return None
         if self.cancelled:
             return CANCELLED
         if self.paused:
