@@ -122,7 +122,11 @@ class Api:
         try:
             return list(self._pages(path, query))
         except Expired:
+            pass
+        try:
             return list(self._pages(path, query))
+        except Expired as error:
+            raise ClusterUnavailable(f"the list of {path} expires before it ends") from error
 
     def create(self, path: str, body: Object, **query: Any) -> Object:
         """Create an object in the collection at `path`."""
