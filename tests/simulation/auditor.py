@@ -204,6 +204,14 @@ class Auditor:
         if all(json.loads(data)["writer"] == controller.name for data in heads.values()):
             raise Violation("no controller fences itself", f"{controller.name} was fenced, and wrote every head")
 
+    def status_written(self, controller: Controller | None, status: Object) -> None:
+        """A search's status was written, or its spec."""
+        if status.get("phase") == "Failed" and controller:
+            controller.refused.clear()
+        for condition in status.get("conditions", ()):
+            if condition["reason"] == "InternalError":
+                raise Violation("no error is unforeseen", condition["message"])
+
     # The end.
 
     def final(self, name: str, resource: Object, head: bytes | None, *, cancelled: bool) -> None:

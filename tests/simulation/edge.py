@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from random import Random
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from simulation import bucket, connection
 from simulation.faults import OF_A_REQUEST, Fault
@@ -29,6 +29,16 @@ class Violation(BaseException):
     def __init__(self, promise: str, how: str) -> None:
         super().__init__(f"{promise}: {how}")
         self.promise, self.how = promise, how
+
+
+Way = tuple[str, Callable[[], Any]]
+
+
+class Ways(NamedTuple):
+    """How a request may fail: not carried out, or carried out all the same."""
+
+    not_done: Callable[[], list[Way]]
+    lost: Callable[[], list[Way]]
 
 
 class Process(Protocol):
@@ -82,12 +92,13 @@ class Edge:
 
     def s3(self, process: Process, verb: str, key: str, act: Callable[[], Any]) -> Any:
         """A controller's request to the S3 service."""
-        return self._send(process, "s3", verb, key, act, self.s3_down, bucket.not_done(verb), bucket.answer_lost(verb))
+        ways = Ways(lambda: bucket.not_done(verb), lambda: bucket.answer_lost(verb))
+        return self._send(process, "s3", verb, key, act, ways)
 
     def api(self, process: Process, verb: str, path: str, act: Callable[[], Any]) -> Any:
         """A controller's request to the API server."""
-        not_done, lost = connection.not_done(verb, path), connection.answer_lost()
-        return self._send(process, "api", verb, path.rpartition("/ns/")[2], act, self.api_down, not_done, lost)
+        ways = Ways(lambda: connection.not_done(verb, path), connection.answer_lost)
+        return self._send(process, "api", verb, path.rpartition("/ns/")[2], act, ways)
 
     def trainer(self, name: str, verb: str, key: str, act: Callable[[], Any], no_answer: type[Exception]) -> Any:
         """A trainer's request to the S3 service. It waits for nothing; faults that need a controller become errors."""
@@ -127,15 +138,7 @@ class Edge:
         self.struck[fault.kind] += 1
 
     def _send(
-        self,
-        process: Process,
-        edge: str,
-        verb: str,
-        target: str,
-        act: Callable[[], Any],
-        down: tuple[float, str, float],
-        not_done: list[tuple[str, Callable[[], Any]]],
-        lost: list[tuple[str, Callable[[], Any]]],
+        self, process: Process, edge: str, verb: str, target: str, act: Callable[[], Any], ways: Ways
     ) -> Any:
         number, faults = self._begin(f"{edge} {verb}")
         words = f"#{number} {process.name} {edge} {verb} {target[-44:]}"
@@ -145,13 +148,14 @@ class Edge:
         random = process.random.random()
         self._travel(process, random * 0.04 if random < 0.93 else random, kinds, "before")
         if fault := kinds.get("error"):
-            return self._fail(words, "not done", not_done, fault.pick)
+            return self._fail(words, "not done", ways.not_done(), fault.pick)
+        down = self.s3_down if edge == "s3" else self.api_down
         if self._timeline.now < down[0] and verb in down[1]:
-            return self._fail(words, "outage", not_done, down[2])
+            return self._fail(words, "outage", ways.not_done(), down[2])
         if fault := kinds.get("late"):
             self.late = True
             self._timeline.after(fault.seconds, lambda: self._act_late(words, act))
-            return self._fail(words, "late", lost[:2], fault.pick)
+            return self._fail(words, "late", ways.lost()[:2], fault.pick)
         self.acting = process
         try:
             answer = act()
@@ -164,7 +168,7 @@ class Edge:
         self.say(f"{words} -> {answer[0] if isinstance(answer, tuple) else 'ok'}")
         self._travel(process, random * 0.04, kinds, "after")
         if fault := kinds.get("lost"):
-            return self._fail(words, "answer lost", lost, fault.pick)
+            return self._fail(words, "answer lost", ways.lost(), fault.pick)
         return answer
 
     def _travel(self, process: Process, seconds: float, kinds: dict[str, Fault], where: str) -> None:
@@ -179,7 +183,7 @@ class Edge:
             self.say(f"{process.name} crashes {where} its request")
             raise Crash
 
-    def _fail(self, words: str, why: str, kinds: list[tuple[str, Callable[[], Any]]], pick: float) -> Any:
+    def _fail(self, words: str, why: str, kinds: list[Way], pick: float) -> Any:
         name, answer = kinds[int(pick * len(kinds))]
         self.say(f"{words}: {why} ({name})")
         found = answer()

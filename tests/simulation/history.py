@@ -22,7 +22,7 @@ from simulation.faults import Fault
 from simulation.machines import Machines, Node, Pod
 from simulation.strikes import strike
 from simulation.timeline import Timeline
-from simulation.trainer import NoAnswer, Trainer
+from simulation.trainer import NoAnswer, Saved, Trainer
 from simulation.users import SEARCHES, Users
 
 FAULTS_S = 6 * 3600.0
@@ -112,7 +112,8 @@ class History:
         self.users = Users(
             self.timeline, self.random("users"), self.server, self.auditor.foreign, self.machines.jobs
         )
-        self.offset_s, self.jumped, self.troubled = 0.0, False, 0
+        self.saved: dict[str, Saved] = {}
+        self.offset_s, self.troubled = 0.0, 0
         self.ended_after_s = 0.0
         self._wanted_controllers = 0
         self._trainers = self.random("trainers")
@@ -192,10 +193,10 @@ class History:
         for name, found in self.server.all(SEARCHES).items():
             head = self.bucket.objects.get(self._head_name(found))
             self.auditor.final(name, found, head, cancelled=name in self.users.cancelled)
-        left = [key for key in self.bucket.objects if key.startswith(f"{PREFIX}checkpoints/")]
-        known = [key for key in left if f"{PREFIX}results/{key.rpartition('/')[2][:-3]}.json" in self.bucket.objects]
-        if known:
-            raise Violation("nothing is left", f"checkpoints of finished evaluations: {known}")
+        if not self.users.cancelled and not self.users.deleted:
+            for key in self.bucket.objects:
+                if key.startswith(f"{PREFIX}checkpoints/"):
+                    self._check_left(key)
         failures = sum(
             ledger.state["counters"]["failures"] for ledger in self.auditor.ledgers.values() if ledger.head
         )
@@ -203,6 +204,13 @@ class History:
             raise Violation("every attempt is counted once", f"{failures} of {self.machines.failed_pods} failures")
         if self.users.failures and not (self.machines.failed_pods or self.troubled or self.edge.struck["foreign-job"]):
             raise Violation("what passes fails no search", "a search failed, and none of its attempts had")
+
+    def _check_left(self, checkpoint: str) -> None:
+        """A checkpoint may stay of an evaluation that nobody needed, or if its writer had no chance to remove it."""
+        result = f"{PREFIX}results/{checkpoint.rpartition('/')[2].removesuffix('.pt')}.json"
+        saved = self.saved[checkpoint]
+        if result in self.bucket.objects and not saved.late and not saved.by.killed:
+            raise Violation("nothing is left", f"{checkpoint}, of a finished evaluation, by {saved.by.name}")
 
     def evaluations(self) -> int:
         """Results that the searches know at the end."""
@@ -289,10 +297,8 @@ class History:
         kind = collection.rpartition("/")[2]
         if kind == "jobs":
             self._job_changed(event, body)
-        elif kind == "searches" and (body.get("status") or {}).get("phase") == "Failed":
-            acting = self.controllers.get(self.edge.acting.name) if self.edge.acting else None
-            if acting:
-                acting.refused.clear()
+        elif kind == "searches":
+            self.auditor.status_written(self._acting(), body.get("status") or {})
         self.machines.changed(event, collection, body)
         if kind in {"jobs", "searches"}:
             for controller in list(self.controllers.values()):
@@ -317,6 +323,8 @@ class History:
 
     def _refused(self, collection: str, found: Object, body: Object) -> None:
         if collection == self.machines.jobs:
-            acting = self.controllers.get(self.edge.acting.name) if self.edge.acting else None
-            self.auditor.job_refused(acting, found, body)
+            self.auditor.job_refused(self._acting(), found, body)
+
+    def _acting(self) -> Controller | None:
+        return self.controllers.get(self.edge.acting.name) if self.edge.acting else None
 

@@ -68,7 +68,6 @@ def _clock_jump(history: History, fault: Fault) -> bool:
     history.offset_s += jump_s
     for controller in history.controllers.values():
         controller.offset_s += jump_s
-    history.jumped = True
     return True
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from random import Random
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from controller.harness import TOTAL, a_result
 from rcas.evaluation import Task
@@ -26,11 +26,19 @@ class NoAnswer(Exception):
     """The store did not answer the trainer; the request may have been carried out."""
 
 
+class Saved(NamedTuple):
+    """Who wrote a checkpoint last, and whether the store carried that out late."""
+
+    by: Trainer
+    late: bool
+
+
 class Machine(Protocol):
-    """What the trainer runs on."""
+    """What the trainer runs on. `saved`: the checkpoints, by key."""
 
     timeline: Timeline
     bucket: Bucket
+    saved: dict[str, Saved]
 
     def trainer_io(self, trainer: Trainer, verb: str, key: str, act: Callable[[], Any]) -> Any:
         """A request to the store. Raises NoAnswer."""
@@ -45,7 +53,7 @@ class Trainer:
     ) -> None:
         self.name, self.machine, self.random, self.epoch_s = name, machine, random, epoch_s
         self._ended, self._order = ended, parsed(order)
-        self.alive, self.stopping = True, False
+        self.alive, self.stopping, self.killed = True, False, False
         self.epoch, self.resumed, self.seconds = 0, 0, 0.0
         self._next: Appointment | None = None
         self._in_epoch = False
@@ -65,6 +73,7 @@ class Trainer:
 
     def kill(self, code: int = 137, words: str = "") -> None:
         """SIGKILL, or whatever else ends the process at once."""
+        self.killed |= self.alive
         self._exit(code, words)
 
     # One evaluation.
@@ -122,11 +131,27 @@ class Trainer:
     # Its end.
 
     def _interrupted(self) -> None:
-        last = lambda _answer=None: self._exit(EXIT_INTERRUPTED, "stopped")  # noqa: E731
         if self._in_epoch or self.epoch:
-            self._patiently("put", self._checkpoint, self._save(), LAST_WORDS_S, last, must=False)
+            self._patiently("put", self._checkpoint, self._save(), LAST_WORDS_S, self._kept, must=False)
         else:
-            last()
+            self._stopped()
+
+    def _kept(self, saved: bool | None) -> None:
+        if saved:
+            self._patiently("get", self._result, self._get(self._result), 0, self._remove_needless, must=False)
+        else:
+            self._stopped()
+
+    def _remove_needless(self, result: bytes | None) -> None:
+        """Another attempt may have finished: then nobody would remove what was just kept."""
+        if result is None:
+            self._stopped()
+        else:
+            delete = self._delete(self._checkpoint)
+            self._patiently("delete", self._checkpoint, delete, EPOCH_S, self._stopped, must=False)
+
+    def _stopped(self, _answer: Any = None) -> None:
+        self._exit(EXIT_INTERRUPTED, "stopped")
 
     def _exit(self, code: int, words: str) -> None:
         if self.alive:
@@ -181,10 +206,16 @@ class Trainer:
 
         return act
 
-    def _save(self) -> Callable[[], Any]:
+    def _save(self) -> Callable[[], bool]:
         state = {"key": self._task.key, "epoch": self.epoch, "resumed": self.resumed, "seconds": self.seconds}
-        content = json.dumps(state).encode()
-        return lambda: self.machine.bucket.put(self._checkpoint, content)
+        content, sent_at = json.dumps(state).encode(), self.machine.timeline.now
+
+        def act() -> bool:
+            self.machine.bucket.put(self._checkpoint, content)
+            self.machine.saved[self._checkpoint] = Saved(self, late=self.machine.timeline.now > sent_at)
+            return True
+
+        return act
 
     def _after(self, seconds: float, act: Callable[[], None]) -> None:
         def unless_ended() -> None:
