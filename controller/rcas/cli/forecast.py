@@ -196,7 +196,7 @@ def _print(console: Console, spec: SearchSpec, cases: list[Case], assumed: Assum
         cells = [_range([f"{o.evaluations:,}" for o in sorted(outcomes)])]
         if assumed.measured:
             hours = sorted(o.busy_s * assumed.places / 3600 for o in outcomes)
-            cells += [_range([f"{h:.3g}" for h in hours])]
+            cells += [_range([_short(h) for h in hours])]
             cells += [_range([duration(s) for s in sorted(o.wall_s for o in outcomes)])]
         table.add_row(str(workers), *cells)
     console.print(table)
@@ -215,10 +215,15 @@ def _durations_text(assumed: Assumed) -> str:
 
 
 def _formula(durations: Durations) -> str:
-    fixed, rising = f"{durations.fixed_s:.3g} s", f"{durations.per_madd_s * 1e6:.3g} s per million MAdds"
+    fixed, rising = f"{_short(durations.fixed_s)} s", f"{_short(durations.per_madd_s * 1e6)} s per million MAdds"
     if not durations.per_madd_s:
         return fixed
     return f"{fixed} + {rising}" if durations.fixed_s else rising
+
+
+def _short(number: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _range(texts: list[str]) -> str:
@@ -288,6 +293,6 @@ def _show_rest(
     console.print(f"{name}: {len(search.known)} evaluations done, {about} {len(networks)} left")
     console.print(escape(_durations_text(assumed)))
     if busy_s is not None:
-        console.print(f"  {busy_s * assumed.places / 3600:.3g} {assumed.unit}-hours")
+        console.print(f"  {_short(busy_s * assumed.places / 3600)} {assumed.unit}-hours")
         for workers in counts:
             console.print(f"  at least {duration(busy_s / workers)} with {workers} at once")
