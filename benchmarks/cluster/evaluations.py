@@ -1,6 +1,6 @@
 """2,000 evaluations of one search on the real API server: requests, size of the status, memory of the controller.
 
-The cluster of tests/cluster/bed must run; while this does, its controller-manager does not, so no pod is made.
+It starts the cluster of tests/cluster/bed; meanwhile the controller-manager does not run, so no pod is made.
 From the repository's root: PYTHONPATH=tests python benchmarks/cluster/evaluations.py
 """
 
@@ -78,6 +78,8 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=60, help="seconds between two rows")
     arguments = parser.parse_args()
 
+    lock = machine.alone()
+    machine.up()
     built = images.build()
     images.load(built)
     installation = Installation(NAMESPACE, built, client(), crds=False)
@@ -96,6 +98,7 @@ def main() -> None:
         stub.stop()
         service("start", "controller-manager")
         installation.remove()
+        lock.close()
 
 
 def run(installation: Installation, pid: int, spec: machine.Object, every_s: float) -> None:
