@@ -30,13 +30,15 @@ _GRACEFUL = "pods"
 class ApiServer:
     """Keeps objects and answers requests."""
 
-    def __init__(self, now: Callable[[], float], changed: Changed = lambda _event, _collection, _object: None) -> None:
+    def __init__(
+        self, now: Callable[[], float], changed: Changed = lambda _event, _collection, _object: None
+    ) -> None:
         self._now, self._changed = now, changed
         self.refused: Callable[[str, Object, Object], None] = lambda _collection, _found, _body: None
         self._collections: dict[str, dict[str, Object]] = {}
         self._encoded: dict[tuple[str, str], bytes] = {}
         self._version, self._made = 1000, 0
-        self._snapshots: dict[int, dict[str, bytes]] = {}
+        self._snapshots: dict[tuple[str, int], dict[str, bytes]] = {}
 
     # What actors do.
 
@@ -115,9 +117,9 @@ class ApiServer:
         if token := query.get("continue"):
             told = json.loads(base64.b64decode(token))
             version, start = told["rv"], told["start"]
-            if version not in self._snapshots:
+            if (collection, version) not in self._snapshots:
                 return _status(410, "The provided continue parameter is too old to display a consistent list result.")
-            page = self._snapshots[version]
+            page = self._snapshots[collection, version]
         else:
             wanted = query.get("labelSelector")
             page = {
@@ -129,7 +131,7 @@ class ApiServer:
         limit = int(query.get("limit") or len(names))
         metadata: Object = {"resourceVersion": str(version)}
         if len(names) > limit:
-            self._snapshots[version] = page
+            self._snapshots[collection, version] = page
             told = {"v": "meta.k8s.io/v1", "rv": version, "start": names[limit - 1]}
             metadata["continue"] = base64.b64encode(json.dumps(told).encode()).decode()
             metadata["remainingItemCount"] = len(names) - limit

@@ -18,6 +18,8 @@ from simulation.scenario import Wanted
 
 USELESS_S = 90.0
 """How long a Job may live that no decision can use, once nothing goes wrong any more."""
+REUSE_S = 30.0
+"""After so long every controller must have seen a result, where nothing goes wrong."""
 Stages = tuple[tuple[int, ...], ...]
 
 
@@ -56,7 +58,8 @@ class Auditor:
         quiet_since: when the last trouble ended; None while there may be more.
         created: Jobs of evaluations so far.
         exact: whether nothing went wrong at all, so that everything must happen once.
-        overlapping: whether two controllers were alive at once.
+        overlapping: whether two controllers were alive at once. late: whether a request was carried out late.
+        result_at: when each key's result was written. switched_at: see `users.Users`.
     """
 
     def __init__(
@@ -68,7 +71,10 @@ class Auditor:
         self.foreign = set[str]()
         self.quiet_since: float | None = None
         self.created = 0
-        self.overlapping = False
+        self.overlapping = self.late = False
+        self.result_at: dict[str, float] = {}
+        self.switched_at: dict[str, float] = {}
+        self._names = set[str]()
         self._useless_since: dict[str, float] = {}
 
     # The store.
@@ -76,6 +82,8 @@ class Auditor:
     def wrote(self, key: str, before: bytes | None, data: bytes | None) -> None:
         """An object of the bucket was written, or deleted (None)."""
         kind, _, rest = key.removeprefix(PREFIX).partition("/")
+        if kind == "results":
+            self.result_at.setdefault(rest.removesuffix(".json"), self._now())
         if kind == "results" and before is not None and data != before:
             raise Violation("a result never changes", f"{key} was {'deleted' if data is None else 'overwritten'}")
         if kind == "searches" and rest.endswith("/state.json"):
@@ -133,7 +141,9 @@ class Auditor:
         controller = self._controllers.get(writer)
         for uid, other, number in controller.refused if controller else ():
             if other == key and started > number and key in search["asked"]:
-                raise Violation("a foreign Job is not adopted", f"{writer} goes on past {uid[:8]} {key[:16]}-{number}")
+                raise Violation(
+                    "a foreign Job is not adopted", f"{writer} goes on past {uid[:8]} {key[:16]}-{number}"
+                )
 
     # Jobs.
 
@@ -147,8 +157,13 @@ class Auditor:
             uid = body["metadata"]["labels"][UID_LABEL]
             controller.refused.add((uid, annotations[KEY_ANNOTATION], number))
 
-    def job_created(self, job: Object, others: list[Object], pods: list[Pod], *, sure: bool) -> None:
-        """A Job was created. `sure`: no other controller and no late request can be the reason."""
+    @property
+    def _sure(self) -> bool:
+        """Whether no other controller and no late request can be the reason of what happens."""
+        return not (self.overlapping or self.late)
+
+    def job_created(self, job: Object, others: list[Object], pods: list[Pod]) -> None:
+        """A Job was created."""
         metadata = job["metadata"]
         attempt = metadata["annotations"].get(ATTEMPT_ANNOTATION)
         if metadata["name"] in self.foreign or attempt is None:
@@ -159,19 +174,47 @@ class Auditor:
         ledger = next((one for name, one in self.ledgers.items() if name.endswith(uid)), None)
         if ledger is None or ledger.intended.get(key, 0) < number:
             raise Violation("no Job without committed intent", f"{metadata['name']} was created")
+        if metadata["name"] in self._names and not self.late:
+            raise Violation("no attempt is launched twice", f"{metadata['name']} was created again")
+        self._names.add(metadata["name"])
+        if self.exact and self._now() - self.result_at.get(key, self._now()) > REUSE_S:
+            raise Violation("every evaluation is paid for once", f"{metadata['name']}, whose result is there")
         mine = [other for other in others if other["metadata"]["labels"].get(UID_LABEL) == uid and _lives(other)]
         mine = [other for other in mine if other["metadata"]["name"] not in self.foreign]
         for other in mine:
             name = other["metadata"]["name"]
-            if sure and other["metadata"]["annotations"].get(KEY_ANNOTATION) == key and _well(name, pods):
+            if self._sure and other["metadata"]["annotations"].get(KEY_ANNOTATION) == key and _well(other, pods):
                 raise Violation("every evaluation is paid for once", f"{metadata['name']} beside {name}")
         if self.exact and len(mine) >= ledger.wanted.spec["parallelism"]:
             raise Violation("no more run than asked for", f"{metadata['name']} is one too many")
 
-    def job_deleted(self, job: Object) -> None:
-        """A Job is gone."""
-        if job["metadata"]["name"] in self.foreign:
-            raise Violation("a foreign Job is not touched", f"{job['metadata']['name']} was deleted")
+    def knew(self, controller: Controller | None, job: Object, searches: dict[str, Object]) -> None:
+        """A controller that has read that a search is paused or cancelled must not have created a Job for it."""
+        uid = job["metadata"].get("labels", {}).get(UID_LABEL)
+        for search in searches.values():
+            if controller is None or search["metadata"]["uid"] != uid:
+                continue
+            held = search["spec"].get("pause") or search["spec"].get("cancel")
+            if held and controller.listed_at > self.switched_at.get(uid, controller.listed_at):
+                raise Violation("a paused search launches nothing", f"{job['metadata']['name']} was created")
+
+    def job_deleted(self, job: Object, pods: list[Pod], searches: dict[str, Object]) -> None:
+        """A controller has deleted a Job."""
+        metadata = job["metadata"]
+        if metadata["name"] in self.foreign:
+            raise Violation("a foreign Job is not touched", f"{metadata['name']} was deleted")
+        key, uid = metadata["annotations"].get(KEY_ANNOTATION, ""), metadata["labels"][UID_LABEL]
+        ledger = next((one for name, one in self.ledgers.items() if name.endswith(uid)), None)
+        phases = [found.get("status", {}).get("phase") for found in searches.values() if _uid(found) == uid]
+        if not key or ledger is None or ledger.state["phase"] == "Failed" or "Failed" in phases:
+            return
+        tried, asked = ledger.state["attempts"].get(key), ledger.state["search"]["asked"]
+        if not _lives(job):
+            number = int(metadata["annotations"][ATTEMPT_ANNOTATION].rpartition("-")[2])
+            if tried and tried["counted"] < number and key in asked:
+                raise Violation("nothing is cleared away before it is committed", metadata["name"])
+        elif self._sure and ledger.state["phase"] == "Running" and self._useful(job, key) and _well(job, pods):
+            raise Violation("no useful training is cancelled", metadata["name"])
 
     def turned(self, jobs: dict[str, Object]) -> None:
         """A controller has ended a pass: look for Jobs that live too long."""
@@ -180,7 +223,8 @@ class Auditor:
         now = self._now()
         for name, job in jobs.items():
             key = job["metadata"].get("annotations", {}).get(KEY_ANNOTATION)
-            if name in self.foreign or key is None or self._useful(job, key):
+            going = "deletionTimestamp" in job["metadata"]
+            if name in self.foreign or key is None or going or self._useful(job, key):
                 self._useless_since.pop(name, None)
             elif now - self._useless_since.setdefault(name, now) > USELESS_S:
                 raise Violation("no live Job that no decision can use", f"{name} is {USELESS_S:g} s old")
@@ -204,10 +248,8 @@ class Auditor:
         if all(json.loads(data)["writer"] == controller.name for data in heads.values()):
             raise Violation("no controller fences itself", f"{controller.name} was fenced, and wrote every head")
 
-    def status_written(self, controller: Controller | None, status: Object) -> None:
+    def status_written(self, status: Object) -> None:
         """A search's status was written, or its spec."""
-        if status.get("phase") == "Failed" and controller:
-            controller.refused.clear()
         for condition in status.get("conditions", ()):
             if condition["reason"] == "InternalError":
                 raise Violation("no error is unforeseen", condition["message"])
@@ -240,7 +282,9 @@ class Auditor:
             counters = state.counters
             counts = (counters.trained, self.created, counters.reused, counters.failures, counters.interruptions)
             if counts != (wanted.reference.evaluations, wanted.reference.evaluations, 0, 0, 0):
-                raise Violation("every evaluation is paid for once", f"{counts}, {wanted.reference.evaluations} asked")
+                raise Violation(
+                    "every evaluation is paid for once", f"{counts}, {wanted.reference.evaluations} asked"
+                )
 
 
 def _rises(old: Any, new: Any) -> None:
@@ -249,14 +293,18 @@ def _rises(old: Any, new: Any) -> None:
         raise Violation("epoch and seq only rise", f"{before} became {(new['epoch'], new['seq'])}")
 
 
+def _uid(body: Object) -> str:
+    return body["metadata"]["uid"]
+
+
 def _lives(job: Object) -> bool:
     ended = any(one["type"] in {"Complete", "Failed"} for one in (job.get("status") or {}).get("conditions") or ())
     return not ended and "deletionTimestamp" not in job["metadata"]
 
 
-def _well(job: str, pods: list[Pod]) -> bool:
+def _well(job: Object, pods: list[Pod]) -> bool:
     """Whether nothing is wrong with a Job's pods."""
-    mine = [pod for pod in pods if pod.body["metadata"]["labels"]["batch.kubernetes.io/job-name"] == job]
+    mine = [pod for pod in pods if pod.job_uid == _uid(job)]
     return not any(pod.terminating or pod.ended or pod.troubled or (pod.node and pod.node.silent) for pod in mine)
 
 
@@ -269,7 +317,9 @@ def _grown(stages: list[Any], path: list[Any]) -> Stages:
     """The network after a path of (position, block, accuracy)."""
     first, found = 0, list[tuple[int, ...]]()
     for stage in stages:
-        taken = sorted((position, block) for position, block, _ in path if first <= position < first + stage["positions"])
+        taken = sorted(
+            (position, block) for position, block, _ in path if first <= position < first + stage["positions"]
+        )
         found.append((*stage["start"], *(block for _, block in taken)))
         first += stage["positions"]
     return tuple(found)

@@ -26,10 +26,11 @@ class Response(NamedTuple):
 
 
 class Connection:
-    """Stands where `kubernetes.client.ApiClient` would."""
+    """Stands where `kubernetes.client.ApiClient` would. `sending` hears of each request, whatever becomes of it."""
 
     def __init__(self, server: ApiServer, send: Send) -> None:
         self._server, self._send = server, send
+        self.sending: Callable[[str, Object], None] = lambda _verb, _body: None
 
     def param_serialize(
         self,
@@ -45,7 +46,10 @@ class Connection:
     def call_api(
         self, method: str, path: str, query: Object, body: Object | None, *, _request_timeout: Any
     ) -> Response:
-        verb = "list" if method == "GET" and "limit" in query else _VERBS[method]
+        verb = _VERBS[method]
+        if "limit" in query:
+            verb = "next" if "continue" in query else "list"
+        self.sending(verb, body or {})
         return Response(*self._send(verb, path, lambda: self._server.handle(method, path, query, body)))
 
 

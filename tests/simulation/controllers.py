@@ -15,10 +15,10 @@ from rcas.controller.reconcile import World
 from rcas.errors import Fenced
 from rcas.location import S3Location, S3Settings
 from rcas.pod import PodSpec
-from rcas.runtimes.kubernetes.api import Api, RateLimit, backoff_s
+from rcas.runtimes.kubernetes.api import BURST, REQUESTS_PER_S, Api, RateLimit, backoff_s
 from rcas.runtimes.kubernetes.namespace import Namespace
 from rcas.stores.s3 import S3Store
-from simulation.apiserver import ApiServer
+from simulation.apiserver import ApiServer, Handled, Object
 from simulation.bucket import NAME, Bucket, Client
 from simulation.connection import Connection
 from simulation.edge import Crash, Edge, Violation
@@ -59,6 +59,7 @@ class Controller:
         dead: killed; its next move is its last.
         busy: whether a pass is under way.
         deaf_until: it hears of no change before.
+        listed_at: see `edge.Process`.
         refused: (search uid, key, number) of attempts whose Job's name was taken by a foreign one.
     """
 
@@ -80,7 +81,7 @@ class Controller:
         self.name, self.random, self.offset_s = name, random, offset_s
         self._timeline, self._ended, self._turned = timeline, ended, turned
         self.dead = self.busy = self._woken = False
-        self.deaf_until = 0.0
+        self.deaf_until = self.listed_at = 0.0
         self.refused = set[tuple[str, str, int]]()
         self._next: Appointment | None = None
         self.store = S3Store(
@@ -92,7 +93,10 @@ class Controller:
             client=Client(bucket, partial(edge.s3, self)),
         )
         limit = RateLimit(now_s=lambda: timeline.now, sleep=self.sleep)
-        api = Api(Connection(server, partial(edge.api, self)), limit)  # type: ignore[arg-type]
+        self._began_at, self._asked, self._edge = timeline.now, 0, edge
+        connection = Connection(server, self._ask)
+        connection.sending = self._sending
+        api = Api(connection, limit)  # type: ignore[arg-type]
         self.disruptions = deque[str](maxlen=100)
         measured = Metrics() if metrics else _QUIET
         world = World(
@@ -106,6 +110,18 @@ class Controller:
             watch=lambda search, controller, step: measured.step(search, controller, step, self.now()),
         )
         self.operator = Operator(world, measured, self.disruptions)
+
+    def _sending(self, verb: str, body: Object) -> None:
+        if verb == "patch" and body["status"]["phase"] == "Failed":
+            # It says, or tries to say, that it cannot go on.
+            self.refused.clear()
+
+    def _ask(self, verb: str, path: str, act: Callable[[], Handled]) -> Handled:
+        self._asked += 1
+        allowed = BURST + 1 + REQUESTS_PER_S * (self._timeline.now - self._began_at)
+        if self._asked > allowed:
+            raise Violation("at most 5 API requests a second", f"{self.name} has sent {self._asked}")
+        return self._edge.api(self, verb, path, act)
 
     def now(self) -> float:
         """Its clock."""

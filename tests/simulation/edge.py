@@ -15,6 +15,8 @@ from simulation import bucket, connection
 from simulation.faults import OF_A_REQUEST, Fault
 from simulation.timeline import Timeline
 
+LATEST_S = 90.0
+"""A request that is carried out late is no later."""
 MOST_IOS = 20_000
 """A history that needs more does not end."""
 
@@ -42,10 +44,11 @@ class Ways(NamedTuple):
 
 
 class Process(Protocol):
-    """Who sends requests."""
+    """Who sends requests. `listed_at`: when the list of searches was made that it knows."""
 
     name: str
     random: Random
+    listed_at: float
 
     def check(self) -> None:
         """Raise Crash if the process was killed in the meantime."""
@@ -98,10 +101,10 @@ class Edge:
     def api(self, process: Process, verb: str, path: str, act: Callable[[], Any]) -> Any:
         """A controller's request to the API server."""
         ways = Ways(lambda: connection.not_done(verb, path), connection.answer_lost)
-        return self._send(process, "api", verb, path.rpartition("/ns/")[2], act, ways)
+        return self._send(process, "api", verb, path, act, ways)
 
     def trainer(self, name: str, verb: str, key: str, act: Callable[[], Any], no_answer: type[Exception]) -> Any:
-        """A trainer's request to the S3 service. It waits for nothing; faults that need a controller become errors."""
+        """A trainer's request to the S3 service. It takes no time; faults that need a controller become errors."""
         number, faults = self._begin(f"trainer {verb}")
         words = f"#{number} {name} {verb} {key[-24:]}"
         until, which, _ = self.s3_down
@@ -111,7 +114,7 @@ class Edge:
                 act()
             elif fault.kind == "late":
                 self.late = True
-                self._timeline.after(fault.seconds, act)
+                self._timeline.after(min(fault.seconds, LATEST_S), act)
             self.say(f"{words}: {fault.kind}")
             raise no_answer
         if self._timeline.now < until and verb in which:
@@ -137,9 +140,7 @@ class Edge:
     def _struck(self, fault: Fault) -> None:
         self.struck[fault.kind] += 1
 
-    def _send(
-        self, process: Process, edge: str, verb: str, target: str, act: Callable[[], Any], ways: Ways
-    ) -> Any:
+    def _send(self, process: Process, edge: str, verb: str, target: str, act: Callable[[], Any], ways: Ways) -> Any:
         number, faults = self._begin(f"{edge} {verb}")
         words = f"#{number} {process.name} {edge} {verb} {target[-44:]}"
         kinds = {fault.kind: fault for fault in faults}
@@ -154,9 +155,9 @@ class Edge:
             return self._fail(words, "outage", ways.not_done(), down[2])
         if fault := kinds.get("late"):
             self.late = True
-            self._timeline.after(fault.seconds, lambda: self._act_late(words, act))
+            self._timeline.after(min(fault.seconds, LATEST_S), lambda: self._act_late(words, act))
             return self._fail(words, "late", ways.lost()[:2], fault.pick)
-        self.acting = process
+        self.acting, acted_at = process, self._timeline.now
         try:
             answer = act()
         except Exception as error:
@@ -169,6 +170,8 @@ class Edge:
         self._travel(process, random * 0.04, kinds, "after")
         if fault := kinds.get("lost"):
             return self._fail(words, "answer lost", ways.lost(), fault.pick)
+        if verb == "list" and target.endswith("/searches"):
+            process.listed_at = acted_at
         return answer
 
     def _travel(self, process: Process, seconds: float, kinds: dict[str, Fault], where: str) -> None:

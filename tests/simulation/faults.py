@@ -56,6 +56,7 @@ OF_THE_WORLD = {
     "preempted": 2,
     "node-pressure": 2,
     "node-lost": 4,
+    "node-gone": 1,
     "slow-jobs": 1,
     "slow-gc": 1,
     "job-deleted": 4,

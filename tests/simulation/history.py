@@ -109,10 +109,9 @@ class History:
         self.auditor = Auditor(self.scenario.searches, self.controllers, now, exact=not faults)
         self.bucket.wrote = self.auditor.wrote
         self.server.refused = self._refused
-        self.users = Users(
-            self.timeline, self.random("users"), self.server, self.auditor.foreign, self.machines.jobs
-        )
+        self.users = Users(self.timeline, self.random("users"), self.server, self.auditor.foreign, self.machines.jobs)
         self.saved: dict[str, Saved] = {}
+        self.auditor.switched_at = self.users.switched_at
         self.offset_s, self.troubled = 0.0, 0
         self.ended_after_s = 0.0
         self._wanted_controllers = 0
@@ -131,9 +130,7 @@ class History:
             Violation: a promise does not hold.
         """
         for number, wanted in enumerate(self.scenario.searches):
-            self.timeline.after(
-                number * self.scenario.apart_s, lambda wanted=wanted: self.users.create(wanted)
-            )
+            self.timeline.after(number * self.scenario.apart_s, lambda wanted=wanted: self.users.create(wanted))
         self.timeline.after(10, self.users.look)
         for _ in range(self.scenario.controllers):
             self.add_controller(None)
@@ -166,7 +163,7 @@ class History:
         if not alive:
             self._start_controller(1.0)
         for node in self.machines.nodes:
-            if node.silent:
+            if node.silent and not node.gone:
                 self.machines.bring_back(node)
         self.users.lift()
         self.auditor.quiet_since = self.timeline.now
@@ -174,7 +171,10 @@ class History:
     def over(self) -> bool:
         """Whether every search has ended and is cleared away."""
         foreign = self.auditor.foreign
-        if any(name not in foreign for name in self.server.all(self.machines.jobs)) or self.machines.pods:
+        if any(name not in foreign for name in self.server.all(self.machines.jobs)):
+            return False
+        # A pod whose node never comes back stays on its way out for ever, in Kubernetes too.
+        if any(not (pod.node and pod.node.gone) for pod in self.machines.pods.values()):
             return False
         living = self.server.all(SEARCHES)
         for wanted in self.scenario.searches:
@@ -202,7 +202,9 @@ class History:
         )
         if failures > self.machines.failed_pods + self.troubled:
             raise Violation("every attempt is counted once", f"{failures} of {self.machines.failed_pods} failures")
-        if self.users.failures and not (self.machines.failed_pods or self.troubled or self.edge.struck["foreign-job"]):
+        if self.users.failures and not (
+            self.machines.failed_pods or self.troubled or self.edge.struck["foreign-job"]
+        ):
             raise Violation("what passes fails no search", "a search failed, and none of its attempts had")
 
     def _check_left(self, checkpoint: str) -> None:
@@ -298,22 +300,23 @@ class History:
         if kind == "jobs":
             self._job_changed(event, body)
         elif kind == "searches":
-            self.auditor.status_written(self._acting(), body.get("status") or {})
+            self.auditor.status_written(body.get("status") or {})
         self.machines.changed(event, collection, body)
         if kind in {"jobs", "searches"}:
             for controller in list(self.controllers.values()):
                 controller.hear(of_search=kind == "searches")
 
     def _job_changed(self, event: str, job: Object) -> None:
+        self.auditor.late |= self.edge.late
         self.edge.say(f"{event} {job['metadata']['name']}")
         if event == "ADDED":
             others = [one for one in self.server.all(self.machines.jobs).values() if one is not job]
-            sure = not (self.auditor.overlapping or self.edge.late)
-            self.auditor.job_created(job, others, list(self.machines.pods.values()), sure=sure)
+            self.auditor.job_created(job, others, list(self.machines.pods.values()))
+            self.auditor.knew(self._acting(), job, self.server.all(SEARCHES))
             if job["spec"].get("suspend") and job["metadata"]["name"] not in self.auditor.foreign:
                 self.timeline.after(self._trainers.uniform(0.5, 20), lambda: self._admit(job))
         elif event == "DELETED" and self.edge.acting is not None:
-            self.auditor.job_deleted(job)
+            self.auditor.job_deleted(job, list(self.machines.pods.values()), self.server.all(SEARCHES))
 
     def _admit(self, job: Object) -> None:
         """The queue lets a Job run."""
@@ -327,4 +330,3 @@ class History:
 
     def _acting(self) -> Controller | None:
         return self.controllers.get(self.edge.acting.name) if self.edge.acting else None
-

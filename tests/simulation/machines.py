@@ -22,11 +22,16 @@ UNREACHABLE_S = 40.0
 
 
 class Node:
-    """A machine for trainings. `silent`: its kubelet cannot reach the API server. `cut_off`: nor its pods the store."""
+    """A machine for trainings.
+
+    Attributes:
+        silent: its kubelet cannot reach the API server. cut_off: nor its pods the store.
+        gone: it stays silent for ever.
+    """
 
     def __init__(self, name: str, room: int) -> None:
         self.name, self.room = name, room
-        self.silent = self.cut_off = False
+        self.silent = self.cut_off = self.gone = False
         self.held_back: list[Callable[[], None]] = []
 
 
@@ -132,16 +137,18 @@ class Machines:
 
     def _collect(self, owner: str) -> None:
         for name, job in list(self.api.all(self.jobs).items()):
-            if not self._owners_live(job):
+            if not self._owners_live(job) or (
+                job["metadata"].get("finalizers") and not self._pods_of(job["metadata"]["uid"])
+            ):
                 self.api.remove(self.jobs, name)
-            elif job["metadata"].get("finalizers") and job["metadata"]["uid"] == owner:
-                if not any(pod.job_uid == owner for pod in self.pods.values()):
-                    self.api.remove(self.jobs, name)
-        for pod in [pod for pod in self.pods.values() if pod.job_uid == owner]:
+        for pod in self._pods_of(owner):
             if pod.ended:
                 self._remove(pod)
             else:
                 self.api.terminate(self.pods_path, pod.body)
+
+    def _pods_of(self, uid: str) -> list[Pod]:
+        return [pod for pod in self.pods.values() if pod.job_uid == uid]
 
     # Job controller.
 

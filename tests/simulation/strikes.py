@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from rcas.runtimes.kubernetes.jobs import ATTEMPT_ANNOTATION, job_name
 from rcas.resource import Resource
+from rcas.runtimes.kubernetes.jobs import ATTEMPT_ANNOTATION, job_name
 from simulation.apiserver import Object
 from simulation.faults import Fault
 from simulation.machines import Pod
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from simulation.history import History
 
 T = TypeVar("T")
-_ALL = "get put create delete list patch"
-_SCOPES = (_ALL, _ALL, "put create patch delete", "get list")
+_ALL = "get put create delete list next patch"
+_SCOPES = (_ALL, _ALL, "put create patch delete", "get list next")
 """Outages: of everything, of writes, of reads."""
 _JUMPS_S = (-7200.0, -600.0, -30.0, 30.0, 600.0, 7200.0)
 
@@ -103,6 +103,16 @@ def _node_lost(history: History, fault: Fault) -> bool:
     return node is not None
 
 
+def _node_gone(history: History, fault: Fault) -> bool:
+    """A node that never comes back, and nobody deletes it; another is left."""
+    nodes = [node for node in history.machines.nodes if not node.silent]
+    node = _one(fault, nodes) if len(nodes) > 1 else None
+    if node:
+        node.gone = True
+        history.machines.lose(node, dead=fault.seconds > 10, cut_off=fault.seconds < 1)
+    return node is not None
+
+
 def _slow_jobs(history: History, fault: Fault) -> bool:
     history.machines.slow_jobs_until = history.timeline.now + fault.seconds
     return True
@@ -165,7 +175,11 @@ def _foreign_job(history: History, fault: Fault) -> bool:
         return False
     started = ledger.state["attempts"].get(key, {}).get("started", 0)
     name = job_name(Resource(found), f"{key[:16]}-{started + 1}")
-    return _add_foreign(history, name, {"name": name, "labels": {}, "annotations": {}})
+    metadata: Object = {"name": name, "labels": {}, "annotations": {}}
+    if fault.seconds > 10:
+        # The search's own, but of another make: it is as foreign.
+        metadata["ownerReferences"] = [Resource(found).owner_reference()]
+    return _add_foreign(history, name, metadata)
 
 
 def _copied_job(history: History, fault: Fault) -> bool:
@@ -256,6 +270,7 @@ _STRIKES: dict[str, Callable[[History, Fault], bool]] = {
     "preempted": _preempted,
     "node-pressure": _node_pressure,
     "node-lost": _node_lost,
+    "node-gone": _node_gone,
     "slow-jobs": _slow_jobs,
     "slow-gc": _slow_gc,
     "job-deleted": _job_deleted,

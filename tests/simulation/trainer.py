@@ -1,7 +1,7 @@
 """A simulated trainer: does to the store what `rcas_trainer.job` does, and ends with its exit codes.
 
-It reads the result first, then its checkpoint, writes a checkpoint after every epoch and when it is stopped, creates the
-result once, and removes the checkpoint. The accuracy is a pure function of the task.
+It reads the result first, then its checkpoint, writes a checkpoint after every epoch and when it is stopped, creates
+the result once, and removes the checkpoint. The accuracy is a pure function of the task.
 """
 
 from __future__ import annotations
@@ -49,7 +49,13 @@ class Trainer:
     """One container. `ended` is called once, with exit code and last words."""
 
     def __init__(
-        self, machine: Machine, name: str, order: str, random: Random, epoch_s: float, ended: Callable[[int, str], None]
+        self,
+        machine: Machine,
+        name: str,
+        order: str,
+        random: Random,
+        epoch_s: float,
+        ended: Callable[[int, str], None],
     ) -> None:
         self.name, self.machine, self.random, self.epoch_s = name, machine, random, epoch_s
         self._ended, self._order = ended, parsed(order)

@@ -24,6 +24,7 @@ class Users:
     Attributes:
         cancelled, deleted: names of searches that a user has ended so.
         failures: how often a search was seen to have failed.
+        switched_at: when a search was last paused or cancelled, by uid.
     """
 
     def __init__(self, timeline: Timeline, random: Random, server: ApiServer, foreign: set[str], jobs: str) -> None:
@@ -31,6 +32,7 @@ class Users:
         self._foreign, self._jobs = foreign, jobs
         self.cancelled, self.deleted = set[str](), set[str]()
         self.failures = 0
+        self.switched_at: dict[str, float] = {}
 
     def create(self, wanted: Wanted) -> None:
         """`rcasctl submit`."""
@@ -47,6 +49,10 @@ class Users:
 
     def change(self, name: str, fields: Object) -> None:
         """Change a search's spec; nothing happens if it is gone."""
+        found = self._server.all(SEARCHES).get(name)
+        for switch in ("pause", "cancel"):
+            if found and fields.get(switch) and not found["spec"].get(switch):
+                self.switched_at[found["metadata"]["uid"]] = self._timeline.now
         self._server.handle("PATCH", f"{SEARCHES}/{name}", {}, {"spec": fields})
 
     def cancel(self, name: str) -> None:
