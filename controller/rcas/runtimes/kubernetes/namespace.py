@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -164,8 +165,14 @@ class JobCluster:
         return [
             attempt_of(job, self._namespace.pods_of(job), now_s, self._stall_s, self._pod.gpus)
             for job in self._namespace.jobs_of(self._search)
-            if (job["metadata"].get("annotations") or {}).get(ATTEMPT_ANNOTATION)
+            if self._is_attempt(job)
         ]
+
+    def _is_attempt(self, job: Object) -> bool:
+        """Whether the controller can have created it: what somebody else did may call itself anything."""
+        attempt = str((job["metadata"].get("annotations") or {}).get(ATTEMPT_ANNOTATION, ""))
+        named = job["metadata"]["name"] == job_name(self._search, attempt)
+        return named and re.fullmatch(r"[0-9a-f]{16}-[0-9]{1,9}", attempt) is not None
 
     def cancel(self, name: str) -> None:
         """See `Cluster.cancel`. The pod gets its grace period for a checkpoint."""
