@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from rcas.errors import RcasError
 
+REQUEST_S = 20.0
+"""How long a peer may take over its request: every connection holds a thread."""
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
 
@@ -35,8 +38,15 @@ class Answers:
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A peer that is slow or goes away is no news; the rest is a bug."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
 
 class _Quiet(WSGIRequestHandler):
+    timeout = REQUEST_S
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Probes every few seconds are no news."""
 
@@ -51,6 +61,9 @@ def serve(port: int, answers: Answers) -> WSGIServer:
 
     def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
+        if environ.get("REQUEST_METHOD") != "GET":
+            start("405 Method Not Allowed", [("Content-Type", _TEXT), ("Allow", "GET")])
+            return [b"GET only\n"]
         if path == "/metrics":
             return metrics(environ, start)
         status, kind, body = _answer(path, answers)
