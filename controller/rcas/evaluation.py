@@ -14,6 +14,16 @@ DatasetName = Literal["cifar10", "cifar100", "fashion-mnist", "mnist", "svhn", "
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+RESULT_LIMIT_BYTES = 65_536
+"""No result and no description is larger. Trainers write them, so a reader trusts none."""
+Seen = Annotated[int, Field(ge=0, le=10**15)]
+"""A count that a trainer tells. It is another program, which may tell anything, and sums of it must stay numbers."""
+Elapsed = Annotated[float, Field(ge=0, le=1e12)]
+"""Seconds that a trainer tells."""
+Versions = Annotated[
+    dict[Annotated[str, Field(max_length=100)], Annotated[str, Field(max_length=200)]], Field(max_length=50)
+]
+"""Of the training code and the libraries under it. They go into every task, which a container gets as a variable."""
 
 
 class Model(BaseModel):
@@ -79,7 +89,7 @@ class Protocol(Model):
     data_sha256: Sha256
     device: Literal["cpu", "cuda"]
     threads: Count
-    versions: dict[str, str]
+    versions: Versions
 
     @property
     def sha256(self) -> str:
@@ -138,10 +148,10 @@ class Task(Model):
 class Seconds(Model):
     """Where the time of one evaluation went, in seconds; over all its attempts but for `startup`."""
 
-    startup: Annotated[float, Field(ge=0)]
-    data: Annotated[float, Field(ge=0)]
-    training: Annotated[float, Field(ge=0)]
-    validation: Annotated[float, Field(ge=0)]
+    startup: Elapsed
+    data: Elapsed
+    training: Elapsed
+    validation: Elapsed
 
 
 class Result(Model):
@@ -157,6 +167,7 @@ class Result(Model):
         diverged: the training loss left the finite numbers; the accuracy is as measured after that.
         images_per_second: training images over training seconds.
         resumed: how many times the training went on from a checkpoint.
+        restarted: how many times it began anew because its checkpoint could not be used.
     """
 
     format: Literal[1] = 1
@@ -164,18 +175,19 @@ class Result(Model):
     network: str
     protocol_sha256: Sha256
     replicate: Annotated[int, Field(ge=0)] = 0
-    correct: Annotated[int, Field(ge=0)]
-    correct_top5: Annotated[int, Field(ge=0)]
-    total: Count
+    correct: Seen
+    correct_top5: Seen
+    total: Annotated[Seen, Field(ge=1)]
     loss: float | None
     train_loss: float | None
-    epochs: Annotated[int, Field(ge=0)]
+    epochs: Seen
     diverged: bool
     seconds: Seconds
     images_per_second: Annotated[float, Field(ge=0)]
-    resumed: Annotated[int, Field(ge=0)] = 0
+    resumed: Seen = 0
+    restarted: Seen = 0
     device: str
-    versions: dict[str, str]
+    versions: Versions
     params: Count
     madds: Count
 
@@ -190,11 +202,11 @@ class Description(Model):
     """What a trainer finds on its machine: fills the protocol's fields that a spec cannot know."""
 
     data_sha256: Sha256
-    input: tuple[int, int, int]
-    num_classes: Count
-    train_images: Count
-    gpus: Annotated[int, Field(ge=0)]
-    versions: dict[str, str]
+    input: tuple[Seen, Seen, Seen]
+    num_classes: Annotated[Seen, Field(ge=1)]
+    train_images: Annotated[Seen, Field(ge=1)]
+    gpus: Seen
+    versions: Versions
 
 
 def _sha256(value: Any) -> str:

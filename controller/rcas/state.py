@@ -14,16 +14,14 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import Field, ValidationError
 
-from rcas.errors import Conflict, CorruptState, Fenced, Unavailable
-from rcas.evaluation import Model, Protocol, Result
+from rcas.errors import Conflict, CorruptState, Fenced, Unavailable, one_line
+from rcas.evaluation import RESULT_LIMIT_BYTES, Description, Model, Protocol, Result
 from rcas.snapshot import Snapshot
 from rcas.spec import SearchSpec
 from rcas.stores.base import Store
 
 Natural = Annotated[int, Field(ge=0)]
 M = TypeVar("M", bound=Model)
-RESULT_LIMIT_BYTES = 65_536
-"""No result is larger. Trainers write them with the store's credentials, so a reader trusts none."""
 Phase = Literal["Running", "Paused", "LimitReached", "Cancelled", "Complete", "Failed"]
 ENDED: tuple[Phase, ...] = ("Complete", "Cancelled")
 """Phases that a search does not leave."""
@@ -112,6 +110,11 @@ def result_name(key: str) -> str:
     return f"results/{key}.json"
 
 
+def description_name(search: str) -> str:
+    """Object name of what a trainer found in the data of `search`."""
+    return f"searches/{search}/description.json"
+
+
 def checkpoint_name(key: str) -> str:
     """Object name of the checkpoint of an evaluation under way."""
     return f"checkpoints/{key}.pt"
@@ -133,15 +136,29 @@ def read_result(store: Store, key: str) -> Result | None:
     Raises:
         CorruptState: the object there is not a result of this key, or larger than 64 KiB.
     """
-    stored = store.get(result_name(key))
+    result = _read_small(store, Result, result_name(key), "a result")
+    if result and result.key != key:
+        raise CorruptState(f"{result_name(key)} is the result of another evaluation, {result.key}")
+    return result
+
+
+def read_description(store: Store, search: str) -> Description | None:
+    """What a trainer found in the data of `search`, or None if nothing is known yet.
+
+    Raises:
+        CorruptState: the object there is not a description, or larger than 64 KiB.
+    """
+    return _read_small(store, Description, description_name(search), "a description")
+
+
+def _read_small(store: Store, model: type[M], name: str, what: str) -> M | None:
+    """An object that a trainer wrote."""
+    stored = store.get(name)
     if stored is None:
         return None
     if len(stored.data) > RESULT_LIMIT_BYTES:
-        raise CorruptState(f"{result_name(key)} is not a result: {len(stored.data):,} bytes, at most 65,536 allowed")
-    result = _parse(Result, stored.data, result_name(key), "a result")
-    if result.key != key:
-        raise CorruptState(f"{result_name(key)} is the result of another evaluation, {result.key}")
-    return result
+        raise CorruptState(f"{name} is not {what}: {len(stored.data):,} bytes, at most 65,536 allowed")
+    return _parse(model, stored.data, name, what)
 
 
 class Ledger:
@@ -241,10 +258,10 @@ def _parse(model: type[M], data: bytes, name: str, what: str) -> M:
         return model.model_validate_json(data)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, problem["loc"])) or "object"
-        raise CorruptState(f"{name} is not {what}: {where}: {problem['msg']}") from None
+        where = one_line(".".join(map(str, problem["loc"])) or "object", 100)
+        raise CorruptState(f"{name} is not {what}: {where}: {one_line(problem['msg'])}") from None
     except (ValueError, RecursionError) as error:
-        raise CorruptState(f"{name} is not {what}: {error}") from None
+        raise CorruptState(f"{name} is not {what}: {one_line(error)}") from None
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from rcas.clock import Clock
 from rcas.controller.config import Config
 from rcas.controller.deputy import check_pod
@@ -26,7 +24,7 @@ from rcas.runtimes.kubernetes.namespace import JobCluster, Namespace
 from rcas.runtimes.kubernetes.observing import attempt_of
 from rcas.search import Search
 from rcas.spec import SearchSpec
-from rcas.state import Ledger, SearchState
+from rcas.state import Ledger, SearchState, description_name, read_description
 from rcas.stores.base import Store
 
 log = logging.getLogger("rcas")
@@ -191,19 +189,16 @@ class Reconciler:
 
     def _description(self, search: Resource, spec: SearchSpec) -> Description | None:
         """What a trainer found in the data; None while its Job is under way."""
-        world, name = self._world, f"searches/{search.id}/description.json"
-        stored = world.store.get(name)
-        if stored:
+        world = self._world
+        found = read_description(world.store, search.id)
+        if found:
             self._clear(search)
-            try:
-                return Description.model_validate_json(stored.data)
-            except ValidationError as error:
-                raise CorruptState(f"{name} is no description of data: {error.errors()[0]['msg']}") from None
+            return found
         inquiry = Inquiry(
             source=spec.data.source(),
             draw=spec.data.draw(),
             space=spec.space.build(),
-            answer=world.location.url(name),
+            answer=world.location.url(description_name(search.id)),
         )
         jobs = world.namespace.jobs_of(search)
         if not jobs:

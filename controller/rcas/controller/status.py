@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from rcas.errors import one_line
 from rcas.resource import Condition, Phase, StateRef, Status
 from rcas.search import Search
 
@@ -78,7 +79,7 @@ def _conditions(report: Report, phase: Phase, before: Status, generation: int, n
                     "type": kind,
                     "status": status,
                     "reason": report.reason if explained else phase if kind == "Progressing" else "AsExpected",
-                    "message": report.message[:_LONGEST_MESSAGE] if explained else "",
+                    "message": one_line(report.message, _LONGEST_MESSAGE) if explained else "",
                     "lastTransitionTime": old.lastTransitionTime if old and old.status == status else now,
                     "observedGeneration": generation,
                 }

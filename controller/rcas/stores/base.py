@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from rcas.errors import InvalidSpec
+from rcas.errors import CorruptState, InvalidSpec
+
+OBJECT_LIMIT_BYTES = 64 << 20
+"""Larger ones are not read: rcas writes none, and one that somebody else has put there could fill the memory."""
 
 
 class Stored(NamedTuple):
@@ -28,11 +31,25 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_size(name: str, size: int) -> None:
+    """Refuse an object of `size` bytes that could fill the memory.
+
+    Raises:
+        CorruptState: it is too large.
+    """
+    if size > OBJECT_LIMIT_BYTES:
+        raise CorruptState(f"{name} is not an object of rcas: {size:,} bytes, at most {OBJECT_LIMIT_BYTES:,} allowed")
+
+
 class Store(Protocol):
     """An object store. Every method may raise Unavailable."""
 
     def get(self, name: str) -> Stored | None:
-        """The object, or None if there is none."""
+        """The object, or None if there is none.
+
+        Raises:
+            CorruptState: it is larger than `OBJECT_LIMIT_BYTES`.
+        """
         ...
 
     def put(self, name: str, data: bytes, *, expected: str | None) -> str:

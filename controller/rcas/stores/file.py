@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rcas.errors import Conflict, Fenced, InvalidSpec, Unavailable
-from rcas.stores.base import Stored, check_name
+from rcas.stores.base import Stored, check_name, check_size
 
 _OWN = (".tmp", ".lock")
 """Ends of the names of files that are no objects."""
@@ -50,6 +50,7 @@ class FileStore:
     def get(self, name: str) -> Stored | None:
         """See `Store.get`."""
         try:
+            check_size(name, self.path(name).stat().st_size)
             data = self.path(name).read_bytes()
         except FileNotFoundError:
             return None

@@ -17,7 +17,7 @@ from botocore.parsers import ResponseParserError
 from rcas.clock import Clock, SystemClock
 from rcas.errors import Conflict, InvalidSpec, Unavailable
 from rcas.location import S3Location, S3Settings
-from rcas.stores.base import Stored, check_name
+from rcas.stores.base import Stored, check_name, check_size
 from rcas.stores.s3_failures import ERRORS, Failure, translate
 
 Operation = Literal["get", "put", "delete", "list"]
@@ -165,6 +165,8 @@ class S3Store:
     def _get(self, name: str, attempts: int) -> Stored | None:
         def read() -> Stored:
             answer = self._client.get_object(**self._address(name))
+            # The answer's head is here, its body is not read yet.
+            check_size(name, answer.get("ContentLength", 0))
             return Stored(answer["Body"].read(), _etag(answer))
 
         try:

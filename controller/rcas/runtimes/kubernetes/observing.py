@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from rcas.errors import one_line
 from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_OUT_OF_MEMORY
 from rcas.runtimes.base import Attempt, Outcome, Timing
 from rcas.runtimes.kubernetes.jobs import ATTEMPT_ANNOTATION, CONTAINER, KEY_ANNOTATION
@@ -116,7 +117,7 @@ def container_state(pod: Object) -> Object:
 def last_words(text: str) -> str:
     """The last line that says something, as far as a condition has room for it."""
     lines = text.strip().splitlines()
-    return lines[-1].strip().removeprefix("rcas-trainer: ")[:500] if lines else ""
+    return one_line(lines[-1].strip().removeprefix("rcas-trainer: "), 500) if lines else ""
 
 
 def timing_of(job: Object, pod: Object | None, now_s: float) -> Timing:
