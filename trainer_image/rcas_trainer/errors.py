@@ -4,6 +4,7 @@ RcasError
 ├── InvalidSpec    the task or its data cannot be used: exit code 2
 ├── Unavailable    a store does not answer now; ends a training only after long patience
 ├── Refused        a store will not do it, now or later: mend credentials, permissions or the address
+├── TooLarge       an object is larger than what belongs there can be
 ├── CorruptState   a foreign or broken result is in the result's place
 ├── OutOfMemory    exit code 3
 └── Interrupted    asked to stop; the same task goes on from its checkpoint: exit code 75
@@ -28,6 +29,10 @@ class OutOfMemory(RcasError):
 
 class Refused(RcasError):
     """A store answers, and will not do it: credentials, permissions, or an address that is wrong."""
+
+
+class TooLarge(RcasError):
+    """An object has more bytes than what belongs there can have. It is not read."""
 
 
 class Interrupted(RcasError):

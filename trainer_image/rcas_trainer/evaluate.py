@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -13,9 +13,9 @@ import torch
 from rcas.errors import InvalidSpec, RcasError, Unavailable
 from rcas.evaluation import DataSource, Result, Seconds, Task
 from rcas.messages import Assignment, Event
-from rcas_trainer.checkpoint import Checkpoint
+from rcas_trainer.checkpoint import Checkpoint, Unusable
 from rcas_trainer.data import Data, open_for_space
-from rcas_trainer.errors import Interrupted, log, translated_memory_errors
+from rcas_trainer.errors import Interrupted, first_line, log, translated_memory_errors
 from rcas_trainer.fetch import local_source
 from rcas_trainer.model import check_costs
 from rcas_trainer.objects import StoredObject, stored_object
@@ -96,11 +96,7 @@ def _trained(
         with reading.timed("data"):
             source = fetched.enter_context(local_source(task.source, task.protocol.draw.dataset, stop))
             data = _checked_data(task, source)
-        session = Session(task, data, device)
-        check_costs(session.module, task.space, task.space.network(task.network))
-        if state := checkpoint.load(device, stop):
-            session.restore(state)
-            log(f"going on in epoch {session.progress.epoch + 1} at batch {session.progress.batch + 1}")
+        session = _session(task, data, device, checkpoint, stop)
         session.progress.seconds["data"] += reading.seconds["data"]
         if stop():
             raise Interrupted("stopped before the first batch")
@@ -111,6 +107,32 @@ def _trained(
             report(event.model_copy(update=counts))
 
         return session, train(session, checkpoint, stop, report_epoch)
+
+
+def _session(
+    task: Task, data: Data, device: torch.device, checkpoint: Checkpoint, stop: Callable[[], bool]
+) -> Session:
+    """As the checkpoint tells; fresh if there is none, or none that can be used."""
+    session = Session(task, data, device)
+    check_costs(session.module, task.space, task.space.network(task.network))
+    try:
+        if state := checkpoint.load(device, stop, session.most_bytes):
+            with _foreign_states():
+                session.restore(state)
+            log(f"going on in epoch {session.progress.epoch + 1} at batch {session.progress.batch + 1}")
+    except Unusable as error:
+        log(f"checkpoint {checkpoint.stored.place} is not used, training starts again: {error}")
+        session = Session(task, data, device)
+        session.progress.restarted = 1
+    return session
+
+
+@contextmanager
+def _foreign_states() -> Generator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise Unusable(f"it is no state of this training ({first_line(error)})") from error
 
 
 def _result(session: Session, score: Score, startup_s: float) -> Result:
@@ -132,6 +154,7 @@ def _result(session: Session, score: Score, startup_s: float) -> Result:
         seconds=Seconds(startup=startup_s, **progress.seconds),
         images_per_second=trained / max(progress.seconds["training"], 1e-9),
         resumed=progress.resumed,
+        restarted=progress.restarted,
         device=_device_name(session.device),
         versions=versions(),
         params=cost.params,

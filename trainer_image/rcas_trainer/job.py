@@ -12,10 +12,10 @@ from collections.abc import Callable, MutableMapping
 from pydantic import ValidationError
 
 from rcas.errors import CorruptState, InvalidSpec
-from rcas.evaluation import Description
+from rcas.evaluation import RESULT_LIMIT_BYTES, Description
 from rcas.messages import JOB_VARIABLE, Assignment, Event, Inquiry
 from rcas_trainer import STARTED_S
-from rcas_trainer.errors import invalid, log, translated_memory_errors
+from rcas_trainer.errors import TooLarge, invalid, log, translated_memory_errors
 from rcas_trainer.fetch import local_source
 from rcas_trainer.objects import StoredObject, stored_object
 from rcas_trainer.patience import READ_S, RESULT_S, patiently
@@ -89,7 +89,7 @@ def answer(inquiry: Inquiry, stop: Callable[[], bool]) -> None:
         RcasError: see `evaluate`.
     """
     stored = stored_object(inquiry.answer, "answer")
-    if not _is_answered(patiently(stored.read, READ_S, stop), stored):
+    if not _is_answered(stored, READ_S, stop):
         from rcas_trainer.data import describe
 
         with translated_memory_errors(), local_source(inquiry.source, inquiry.draw.dataset, stop) as source:
@@ -98,14 +98,15 @@ def answer(inquiry: Inquiry, stop: Callable[[], bool]) -> None:
         if patiently(lambda: stored.create(content), RESULT_S, stop):
             log(f"{found.train_images} training images of {found.num_classes} classes")
             return
-        _is_answered(patiently(stored.read, RESULT_S, stop), stored)
+        _is_answered(stored, RESULT_S, stop)
     log(f"{stored.place} is there already and stands")
 
 
-def _is_answered(content: bytes | None, stored: StoredObject) -> bool:
+def _is_answered(stored: StoredObject, patience_s: float, stop: Callable[[], bool]) -> bool:
     try:
+        content = patiently(lambda: stored.read(RESULT_LIMIT_BYTES), patience_s, stop)
         return content is not None and bool(Description.model_validate_json(content))
-    except ValidationError as error:
+    except (TooLarge, ValidationError) as error:
         raise CorruptState(f"{stored.place} is not a description; move it away and try again") from error
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from rcas.errors import InvalidSpec
 from rcas.location import SCHEME
+from rcas_trainer.errors import TooLarge
 from rcas_trainer.files import create_file, exclusive, remove, replace_file
 
 
@@ -25,8 +26,15 @@ class StoredObject(Protocol):
         """Path or URL, for people."""
         ...
 
-    def read(self) -> bytes | None:
-        """The content, or None if there is none."""
+    def read(self, most: int | None = None) -> bytes | None:
+        """The content, or None if there is none.
+
+        Args:
+            most: bytes that it may have.
+
+        Raises:
+            TooLarge: it has more.
+        """
         ...
 
     def create(self, content: bytes) -> bool:
@@ -54,6 +62,12 @@ class StoredObject(Protocol):
         ...
 
 
+def check_size(place: str, size: int, most: int | None) -> None:
+    """Raise TooLarge if an object of `size` bytes is larger than `most`."""
+    if most is not None and size > most:
+        raise TooLarge(f"{place} has {size:,} bytes, at most {most:,} belong there")
+
+
 @dataclass(frozen=True)
 class LocalFile:
     """A file on this machine, with a lock file beside it. Implements `StoredObject`."""
@@ -65,9 +79,10 @@ class LocalFile:
         """Its path."""
         return str(self.path)
 
-    def read(self) -> bytes | None:
+    def read(self, most: int | None = None) -> bytes | None:
         """See `StoredObject.read`."""
         try:
+            check_size(self.place, self.path.stat().st_size, most)
             return self.path.read_bytes()
         except FileNotFoundError:
             return None

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from rcas.errors import CorruptState
-from rcas.evaluation import Result, Task
-from rcas_trainer.errors import log
+from rcas.evaluation import RESULT_LIMIT_BYTES, Result, Task
+from rcas_trainer.errors import TooLarge, log
 from rcas_trainer.objects import StoredObject
 from rcas_trainer.patience import READ_S, RESULT_S, never, patiently
 
@@ -31,11 +31,11 @@ def read_result(
         Refused: the store will not give it.
     """
     try:
-        content = patiently(stored.read, patience_s, stop)
+        content = patiently(lambda: stored.read(RESULT_LIMIT_BYTES), patience_s, stop)
         if content is None:
             return None
         result = Result.model_validate_json(content)
-    except (OSError, ValidationError) as error:
+    except (OSError, TooLarge, ValidationError) as error:
         raise CorruptState(f"{stored.place} is not a readable result; move it away and try again") from error
     if (result.key, result.protocol_sha256) != (task.key, task.protocol.sha256):
         raise CorruptState(f"{stored.place} is the result of another evaluation, {result.key}, not of {task.key}")

@@ -18,6 +18,7 @@ from botocore.parsers import ResponseParserError
 from rcas.errors import InvalidSpec, RcasError, Unavailable
 from rcas.location import SCHEME, S3Location, S3Settings
 from rcas_trainer.errors import Refused, first_line
+from rcas_trainer.objects import check_size
 
 CONNECTIONS = 8
 """Requests at once; more would wait for Python's lock."""
@@ -69,15 +70,21 @@ class S3Object:
         """Its URL."""
         return f"{SCHEME}{self.bucket}/{self.key}"
 
-    def read(self) -> bytes | None:
-        """See `StoredObject.read`."""
+    def read(self, most: int | None = None) -> bytes | None:
+        """See `StoredObject.read`.
+
+        Without s3:ListBucket AWS does not tell an object that is missing from one that may not be read, so both are
+        None: what is missing is the rule, and who may not read will not be let write either.
+        """
         with _translated(self.place):
             try:
-                return _client().get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
+                answer = _client().get_object(Bucket=self.bucket, Key=self.key)
             except ClientError as error:
-                if _code(error) != "NoSuchKey":
+                if _code(error) not in {"NoSuchKey", "AccessDenied"}:
                     raise
                 return None
+            check_size(self.place, answer["ContentLength"], most)
+            return answer["Body"].read()
 
     def create(self, content: bytes) -> bool:
         """See `StoredObject.create`. A service without conditional writes is refused by the controller's doctor."""

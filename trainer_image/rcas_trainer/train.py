@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,7 @@ from rcas_trainer.patience import LAST_WORDS_S
 from rcas_trainer.seeds import derived_seed, generator
 from rcas_trainer.sgd import Descent
 
+_LARGEST_COUNT = 10**9
 _CHEAP_SHARE = 20
 """Validate after every epoch only if there are at least this many training images for a validation image."""
 
@@ -43,6 +45,7 @@ class Progress:
         train_loss: mean over the last whole epoch.
         diverged: train_loss is not finite.
         resumed: how often the training went on from a checkpoint.
+        restarted: how often it began anew because its checkpoint could not be used.
         seconds: by activity, over all attempts.
     """
 
@@ -52,7 +55,25 @@ class Progress:
     train_loss: float = math.nan
     diverged: bool = False
     resumed: int = 0
+    restarted: int = 0
     seconds: dict[str, float] = field(default_factory=lambda: {"data": 0.0, "training": 0.0, "validation": 0.0})
+
+    @classmethod
+    def of(cls, fields: dict[str, Any], epochs: int) -> Progress:
+        """The progress that a checkpoint tells, of a training of so many epochs.
+
+        Raises:
+            ValueError, TypeError: no such training can have come so far.
+        """
+        progress = cls(**fields)
+        counts = (progress.epoch, progress.batch, progress.resumed, progress.restarted)
+        whole = all(type(count) is int and 0 <= count < _LARGEST_COUNT for count in counts)
+        timed = progress.seconds.keys() == cls().seconds.keys()
+        if not (whole and timed and progress.epoch <= epochs and type(progress.diverged) is bool):
+            raise ValueError("its counters are those of no training")
+        if not all(math.isfinite(seconds) and seconds >= 0 for seconds in progress.seconds.values()):
+            raise ValueError("its seconds are those of no training")
+        return progress
 
     @contextmanager
     def timed(self, activity: str) -> Generator[None]:
@@ -100,11 +121,17 @@ class Session:
             "progress": asdict(self.progress),
         }
 
+    @property
+    def most_bytes(self) -> int:
+        """More than a checkpoint of this training can have."""
+        tensors = [*self.module.state_dict().values(), *self.descent.velocities]
+        return (1 << 20) + 2 * sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
     def restore(self, state: State) -> None:
-        """Go on from there."""
+        """Go on from there. After an error, whatever its type, the session is not to be used any more."""
         self.module.load_state_dict(state["module"])
         self.descent.restore(state["velocities"])
-        self.progress = Progress(**state["progress"])
+        self.progress = Progress.of(state["progress"], self.recipe.epochs)
         self.progress.resumed += 1
 
     def logits(self, images: Tensor) -> Tensor:
