@@ -13,9 +13,10 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -43,8 +44,8 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[str]:
-    """Run a SeaweedFS of one's own in `folder`; gives its endpoint."""
+def started(folder: Path, *more: dict[str, Any], policies: Sequence[dict[str, Any]] = ()) -> Iterator[str]:
+    """Run a SeaweedFS of one's own in `folder`, with more identities and their policies; gives its endpoint."""
     weed = shutil.which("weed") or (CACHED if Path(CACHED).exists() else None)
     if weed is None:
         missing = f"needs $RCAS_TEST_S3, or SeaweedFS's weed on the PATH or at {CACHED}"
@@ -57,8 +58,9 @@ def started(folder: Path) -> Iterator[str]:
             "credentials": [{"accessKey": READER_KEY, "secretKey": READER_SECRET}],
             "actions": ["Read", "List"],
         },
+        *more,
     ]
-    (folder / "s3.json").write_text(json.dumps({"identities": identities}))
+    (folder / "s3.json").write_text(json.dumps({"identities": identities, "policies": list(policies)}))
     services = ["master", "volume", "filer", "s3"]
     ports = free_ports(2 * len(services))
     command = [
@@ -115,13 +117,13 @@ def wait_for(endpoint: str, process: subprocess.Popen[bytes], log: Path, seconds
     pytest.fail(f"SeaweedFS did not come up:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def client(endpoint: str):
+def client(endpoint: str, key: str | None = None, secret: str | None = None):
     given = environment(endpoint)
     return boto3.session.Session().client(
         "s3",
         endpoint_url=endpoint,
-        aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
+        aws_access_key_id=key or given["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=secret or given["AWS_SECRET_ACCESS_KEY"],
         region_name=given["AWS_REGION"],
         config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
     )
