@@ -23,6 +23,7 @@ from rcas_trainer.augment import Augmentation
 from rcas_trainer.data import Batch
 from rcas_trainer.draw import split
 from rcas_trainer.errors import first_line
+from rcas_trainer.listing import Sample, samples
 from rcas_trainer.sources import data_folder, translated_data_errors
 
 _MODES = {1: "L", 3: "RGB"}
@@ -209,24 +210,18 @@ def open_folder(source: DataSource, draw: Draw, image: tuple[int, int, int]) -> 
         raise InvalidSpec("source.path", got=str(root), allowed="an existing folder; there is nothing to download")
     root = root / "train" if (root / "train").is_dir() else root
     with translated_data_errors(source, draw.dataset):
-        classes, samples = _listing(root)
-        digest = _listing_sha256(root, [path for path, _ in samples])
-    labels = [label for _, label in samples]
+        classes, found = samples(root)
+        digest = _listing_sha256(root, found)
+    labels = [one.label for one in found]
     train, validation = map(torch.tensor, split(labels, classes, draw))
-    paths = tuple(path for path, _ in samples)
+    paths = tuple(one.path for one in found)
     return FolderData(digest, image, classes, paths, torch.tensor(labels), train, validation)
 
 
-def _listing(root: Path) -> tuple[int, list[tuple[str, int]]]:
-    from torchvision import datasets
-
-    found = datasets.ImageFolder(str(root))
-    return len(found.classes), found.samples
-
-
-def _listing_sha256(root: Path, paths: list[str]) -> str:
+def _listing_sha256(root: Path, images: Sequence[Sample]) -> str:
     """Of names and sizes, because reading every image of a large folder would take hours."""
     found = hashlib.sha256()
-    for path in sorted(paths):
-        found.update(f"{Path(path).relative_to(root).as_posix()}\t{os.stat(path).st_size}\n".encode())
+    for image in sorted(images):
+        name = Path(image.path).relative_to(root).as_posix()
+        found.update(f"{name}\t{image.size}\n".encode(errors="surrogateescape"))
     return found.hexdigest()

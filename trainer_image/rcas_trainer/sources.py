@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from rcas_trainer.files import exclusive
 
 _IDX_IMAGES, _IDX_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 _IDX_BYTES = 8
+_LARGEST_IDX = 4 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,11 +171,15 @@ def _idx(folders: Sequence[Path], name: str, dimensions: int) -> Tensor:
     if file is None:
         raise FileNotFoundError(f"no {name} or {name}.gz in {' or '.join(map(str, folders))}")
     with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
-        content = bytearray(opened.read())
-    if not content.startswith(bytes((0, 0, _IDX_BYTES, dimensions))):
-        raise ValueError(f"{file.name} is no IDX file of bytes in {dimensions} dimensions")
-    shape = np.frombuffer(content, ">u4", dimensions, offset=4)
-    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape))
+        if opened.read(4) != bytes((0, 0, _IDX_BYTES, dimensions)):
+            raise ValueError(f"{file.name} is no IDX file of bytes in {dimensions} dimensions")
+        shape = tuple(map(int, np.frombuffer(opened.read(4 * dimensions), ">u4")))
+        size = math.prod(shape)
+        # No more than it says: a few kilobytes can be packed terabytes.
+        content = bytearray(opened.read(size + 1)) if size <= _LARGEST_IDX else bytearray()
+    if len(shape) != dimensions or len(content) != size:
+        raise ValueError(f"{file.name} has not the {size:,} bytes that it says")
+    return torch.from_numpy(np.frombuffer(content, np.uint8).reshape(shape))
 
 
 def _idx_file(folders: Sequence[Path], name: str) -> Path | None:
