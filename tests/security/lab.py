@@ -144,7 +144,7 @@ def order_text(job: Object) -> str:
     (container,) = job["spec"]["template"]["spec"]["containers"]
     told = [variable["value"] for variable in container["env"] if variable["name"] == JOB_VARIABLE]
     # The last of equal names wins.
-    return told[-1].replace("$$(", "$(")
+    return told[-1].replace("$$", "$")
 
 
 def parsed(job: Object) -> Assignment | Inquiry:

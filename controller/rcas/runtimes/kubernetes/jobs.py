@@ -155,8 +155,8 @@ def _template(pod: PodSpec, order: str, labels: Mapping[str, str], annotations: 
 
 
 def _literal(value: str) -> str:
-    """A value in which Kubernetes replaces no $(VARIABLE)."""
-    return value.replace("$(", "$$(")
+    """A value in which Kubernetes replaces no $(VARIABLE): it reads $$ as $, whatever follows."""
+    return value.replace("$", "$$")
 
 
 def _threads(pod: PodSpec) -> list[Object]:

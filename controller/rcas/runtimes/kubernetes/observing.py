@@ -39,7 +39,7 @@ def attempt_of(job: Object, pods: Sequence[Object], now_s: float, stall_s: float
     timing = timing_of(job, newest, now_s)
     attempt = attempt._replace(timing=timing, gpu_seconds=gpus * (timing.held_s or 0.0))
     outcome, message = _outcome(job, pods, now_s, stall_s)
-    return attempt._replace(outcome=outcome, message=message)
+    return attempt._replace(outcome=outcome, message=one_line(message, 600))
 
 
 def _outcome(job: Object, pods: Sequence[Object], now_s: float, stall_s: float) -> tuple[Outcome | None, str]:
