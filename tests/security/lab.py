@@ -11,7 +11,7 @@ from controller.harness import FixedClock, a_result, a_spec
 from controller.memory_store import MemoryStore
 from rcas.controller.config import Config
 from rcas.controller.metrics import Metrics
-from rcas.controller.operator import Operator
+from rcas.controller.operator import Operator, _watched
 from rcas.controller.reconcile import World
 from rcas.evaluation import Description
 from rcas.location import S3Location
@@ -76,7 +76,7 @@ class Lab:
             clock=self.clock,
             writer="test",
             backoff_s=lambda _failures: 5.0,
-            watch=lambda search, controller, step: self.metrics.step(search, controller, step, self.clock.now()),
+            watch=lambda search, controller, step: _watched(self.metrics, self.clock, search, controller, step),
         )
         self.operator = Operator(self.world, self.metrics, deque[str]())
 
