@@ -8,7 +8,6 @@ from typing import Any
 
 from controller.harness import TOTAL
 from rcas.evaluation import Description, Protocol, Task
-from rcas.space import Network
 from rcas.spec import SearchSpec, build_spec
 
 THREADS = 1
@@ -47,7 +46,6 @@ class Reference:
     Attributes:
         rules: what was decided, as the head object has it.
         evaluations: networks that decisions read.
-        networks: all of them.
     """
 
     def __init__(self, spec: SearchSpec) -> None:
@@ -61,15 +59,17 @@ class Reference:
         self.rules: list[Any] = [rule.model_dump(mode="json") for rule in search.snapshot().rules]
         self.paths = [rule["path"] for rule in self.rules]
         self.evaluations = len(search.known)
-        self.networks: tuple[Network, ...] = tuple(search.known)
 
 
-_references: dict[str, Reference] = {}
+references: dict[str, Reference | None] = {}
 
 
-def reference_of(fields: dict[str, Any]) -> Reference:
-    """The reference of a spec, computed once in a process. Nothing else in a spec changes what is decided."""
+def reference_of(fields: dict[str, Any]) -> Reference | None:
+    """The reference of a spec, None if it is none. Computed once: nothing else in a spec changes what is decided."""
     at = repr([fields["space"], fields["budget"], fields["rules"], fields["stop"], fields["training"]["seed"]])
-    if at not in _references:
-        _references[at] = Reference(build_spec({name: value for name, value in fields.items() if value is not None}))
-    return _references[at]
+    if at not in references:
+        try:
+            references[at] = Reference(build_spec(fields))
+        except ValueError:
+            references[at] = None
+    return references[at]

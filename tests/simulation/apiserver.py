@@ -115,7 +115,7 @@ class ApiServer:
     def _list(self, collection: str, query: Mapping[str, Any]) -> Handled:
         version, start = self._version, ""
         if token := query.get("continue"):
-            told = json.loads(base64.b64decode(token))
+            told = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
             version, start = told["rv"], told["start"]
             if (collection, version) not in self._snapshots:
                 return _status(410, "The provided continue parameter is too old to display a consistent list result.")
@@ -133,7 +133,7 @@ class ApiServer:
         if len(names) > limit:
             self._snapshots[collection, version] = page
             told = {"v": "meta.k8s.io/v1", "rv": version, "start": names[limit - 1]}
-            metadata["continue"] = base64.b64encode(json.dumps(told).encode()).decode()
+            metadata["continue"] = base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
             metadata["remainingItemCount"] = len(names) - limit
         items = b",".join(page[name] for name in names[:limit])
         return 200, b'{"kind":"List","metadata":%s,"items":[%s]}' % (json.dumps(metadata).encode(), items)

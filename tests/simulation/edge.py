@@ -12,11 +12,14 @@ from random import Random
 from typing import Any, NamedTuple, Protocol
 
 from simulation import bucket, connection
-from simulation.faults import OF_A_REQUEST, Fault
+from simulation.faults import OF_A_REQUEST, OF_A_WRITE, Fault
 from simulation.timeline import Timeline
 
 LATEST_S = 90.0
 """A request that is carried out late is no later."""
+GIVEN_UP_S = 15.0
+"""Time in which no try of a request succeeds that is carried out late; a store tries for about 8 s."""
+_READS = {"get", "list", "next"}
 MOST_IOS = 20_000
 """A history that needs more does not end."""
 
@@ -41,6 +44,13 @@ class Ways(NamedTuple):
 
     not_done: Callable[[], list[Way]]
     lost: Callable[[], list[Way]]
+
+
+class Late:
+    """A request that was given up and is not over: it is carried out when its target has been read so often."""
+
+    def __init__(self, words: str, target: str, act: Callable[[], Any], reads: int) -> None:
+        self.words, self.target, self.act, self.reads, self.done = words, target, act, reads, False
 
 
 class Process(Protocol):
@@ -81,12 +91,15 @@ class Edge:
         self.s3_down: tuple[float, str, float] = (0.0, "", 0.0)
         self.api_down: tuple[float, str, float] = (0.0, "", 0.0)
         self.late = False
+        self._lurking, self._for_writes = list[Late](), list[Fault]()
+        self._given_up: dict[tuple[str, str, str], float] = {}
         self.acting: Process | None = None
         self.log: list[str] = []
 
     def end_faults(self) -> None:
         """Nothing strikes any more."""
         self._faults.clear()
+        self._for_writes.clear()
         self.s3_down = self.api_down = (0.0, "", 0.0)
 
     def say(self, text: str) -> None:
@@ -131,10 +144,14 @@ class Edge:
         self.requests[request] += 1
         number, own = self.ios, list[Fault]()
         for fault in self._faults.pop(number, ()):
-            if fault.kind in OF_A_REQUEST:
+            if fault.kind in OF_A_WRITE:
+                self._for_writes.append(fault)
+            elif fault.kind in OF_A_REQUEST:
                 own.append(fault)
             else:
                 self._strike(fault)
+        if self._for_writes and request.rpartition(" ")[2] not in _READS:
+            own.append(self._for_writes.pop(0))
         return number, own
 
     def _struck(self, fault: Fault) -> None:
@@ -153,9 +170,10 @@ class Edge:
         down = self.s3_down if edge == "s3" else self.api_down
         if self._timeline.now < down[0] and verb in down[1]:
             return self._fail(words, "outage", ways.not_done(), down[2])
+        if self._timeline.now < self._given_up.get((process.name, verb, target), 0.0):
+            return self._fail(words, "given up", ways.not_done(), 0.0)
         if fault := kinds.get("late"):
-            self.late = True
-            self._timeline.after(min(fault.seconds, LATEST_S), lambda: self._act_late(words, act))
+            self._delay(process, Late(words, target, act, 2 if fault.pick > 0.75 else 1), fault)
             return self._fail(words, "late", ways.lost()[:2], fault.pick)
         self.acting, acted_at = process, self._timeline.now
         try:
@@ -163,10 +181,14 @@ class Edge:
         except Exception as error:
             self.acting = None
             self.say(f"{words} -> {getattr(error, 'response', {}).get('Error', {}).get('Code') or type(error)}")
+            if verb == "get":
+                self._overtake(target)
             self._travel(process, random * 0.04, kinds, "after")
             raise
         self.acting = None
         self.say(f"{words} -> {answer[0] if isinstance(answer, tuple) else 'ok'}")
+        if verb in {"get", "list"}:
+            self._overtake(target)
         self._travel(process, random * 0.04, kinds, "after")
         if fault := kinds.get("lost"):
             return self._fail(words, "answer lost", ways.lost(), fault.pick)
@@ -194,9 +216,31 @@ class Edge:
             raise found
         return found
 
-    def _act_late(self, words: str, act: Callable[[], Any]) -> None:
-        self.say(f"{words}: carried out late")
+    def _delay(self, process: Process, late: Late, fault: Fault) -> None:
+        """Carry a request out later: after a while, or just when somebody has read what it changes.
+
+        A store tries again what fails; here that fails too, so that its caller gives up before the request is done.
+        """
+        self.late = True
+        if fault.pick > 0.5:
+            self._lurking.append(late)
+            self._given_up[process.name, "put", late.target] = self._timeline.now + GIVEN_UP_S
+        self._timeline.after(min(fault.seconds, LATEST_S), lambda: self._act_late(late))
+
+    def _overtake(self, read: str) -> None:
+        for late in [late for late in self._lurking if late.target.startswith(read)]:
+            late.reads -= 1
+            if late.reads <= 0:
+                self._act_late(late)
+
+    def _act_late(self, late: Late) -> None:
+        if late.done:
+            return
+        late.done = True
+        if late in self._lurking:
+            self._lurking.remove(late)
+        self.say(f"{late.words}: carried out late")
         try:
-            act()
+            late.act()
         except Exception as error:
-            self.say(f"{words}: in vain: {error}")
+            self.say(f"{late.words}: in vain: {error}")

@@ -34,7 +34,7 @@ class Fault(NamedTuple):
 OF_A_REQUEST = {
     "error": 6,
     "lost": 6,
-    "late": 3,
+    "late": 4,
     "slow": 2,
     "crash-before": 4,
     "crash-after": 5,
@@ -43,6 +43,8 @@ OF_A_REQUEST = {
 }
 """What happens to the very request, by weight: it fails undone; it is done and its answer lost; it is done later and
 its answer lost; it takes its time; the controller dies before it, after it; stands still before it, after it."""
+OF_A_WRITE = frozenset({"lost", "late"})
+"""Of them, those that wait for the next request that changes something."""
 OF_THE_WORLD = {
     "s3-outage": 4,
     "api-outage": 4,

@@ -170,11 +170,10 @@ class History:
 
     def over(self) -> bool:
         """Whether every search has ended and is cleared away."""
-        foreign = self.auditor.foreign
-        if any(name not in foreign for name in self.server.all(self.machines.jobs)):
-            return False
         # A pod whose node never comes back stays on its way out for ever, in Kubernetes too.
         if any(not (pod.node and pod.node.gone) for pod in self.machines.pods.values()):
+            return False
+        if self.server.all(self.machines.jobs).keys() - self.auditor.foreign:
             return False
         living = self.server.all(SEARCHES)
         for wanted in self.scenario.searches:

@@ -68,7 +68,9 @@ def draw(random: Random) -> Scenario:
         # The same space and protocol under another rule: they share what they measure.
         other = _search(random, "two")
         spec = searches[0].spec | {"rules": other.spec["rules"], "parallelism": other.spec["parallelism"]}
-        searches.append(Wanted("two", spec, reference_of(spec)))
+        reference = reference_of(spec)
+        assert reference
+        searches.append(Wanted("two", spec, reference))
     return Scenario(
         searches=tuple(searches),
         apart_s=random.choice((0.0, 30.0, 120.0)),
@@ -84,7 +86,7 @@ def draw(random: Random) -> Scenario:
 def _search(random: Random, name: str) -> Wanted:
     while True:
         spec = _spec(random)
-        reference = _reference(spec)
+        reference = reference_of(spec)
         if reference is not None and FEWEST <= reference.evaluations <= MOST:
             return Wanted(name, spec, reference)
 
@@ -114,10 +116,3 @@ def _spec(random: Random) -> dict[str, Any]:
         "speculate": random.random() < 0.6,
         "threads": 1,
     }
-
-
-def _reference(spec: dict[str, Any]) -> Reference | None:
-    try:
-        return reference_of(spec)
-    except ValueError:
-        return None

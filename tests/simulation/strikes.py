@@ -106,7 +106,8 @@ def _node_lost(history: History, fault: Fault) -> bool:
 def _node_gone(history: History, fault: Fault) -> bool:
     """A node that never comes back, and nobody deletes it; another is left."""
     nodes = [node for node in history.machines.nodes if not node.silent]
-    node = _one(fault, nodes) if len(nodes) > 1 else None
+    going = any("finalizers" in job["metadata"] for job in history.server.all(history.machines.jobs).values())
+    node = _one(fault, nodes) if len(nodes) > 1 and not going else None
     if node:
         node.gone = True
         history.machines.lose(node, dead=fault.seconds > 10, cut_off=fault.seconds < 1)
@@ -126,7 +127,9 @@ def _slow_gc(history: History, fault: Fault) -> bool:
 def _job_deleted(history: History, fault: Fault) -> bool:
     jobs = [name for name in history.server.all(history.machines.jobs) if name not in history.auditor.foreign]
     if name := _one(fault, jobs):
-        policy = "Foreground" if fault.seconds > 10 else "Background"
+        # With a node gone for good, a Job deleted in the foreground would wait for its pod until somebody helps.
+        slow = fault.seconds > 10 and not any(node.gone for node in history.machines.nodes)
+        policy = "Foreground" if slow else "Background"
         path = f"{history.machines.jobs}/{name}"
         history.server.handle("DELETE", path, {}, {"propagationPolicy": policy})
     return name is not None

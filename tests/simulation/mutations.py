@@ -1,0 +1,94 @@
+"""`python -m simulation.mutations`: whether the simulation catches every defect, written to MUTATIONS.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from simulation import accuracy, scenario
+from simulation.defects import DEFECTS, Defect
+
+TABLE = Path(__file__).with_name("MUTATIONS.md")
+HISTORIES = 2000
+_HEAD = """# Does the simulation catch a broken protocol?
+
+Each line is a defect made by hand in the code (`defects.py`), one at a time, and the first history, counted from
+seed 0, that breaks a promise because of it. Made by `python -m simulation.mutations` in tests/; {caught} of {all} are
+caught within {histories:,} histories.
+
+| defect | what it does | caught by history | by the promise |
+|---|---|---|---|
+"""
+
+
+class Found(NamedTuple):
+    """What came of a defect: after how many histories it was caught, and how; None if it was not."""
+
+    defect: Defect
+    after: int | None
+    promise: str
+    how: str
+
+
+def main() -> None:
+    """Try the defects named, or all, and write the table if it was all."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("names", nargs="*", help="of defects; default: all")
+    arguments.add_argument("--histories", type=int, default=HISTORIES)
+    arguments.add_argument("--processes", type=int, default=2)
+    given = arguments.parse_args()
+    chosen = [defect for defect in DEFECTS if not given.names or defect.name in given.names]
+    with tempfile.NamedTemporaryFile() as references, ThreadPoolExecutor(given.processes) as pool:
+        references.write(pickle.dumps(references_of(given.histories)))
+        references.flush()
+        found = list(pool.map(lambda defect: try_defect(defect, given.histories, references.name), chosen))
+    if not given.names:
+        TABLE.write_text(table(found, given.histories), encoding="utf-8")
+    missed = [one.defect.name for one in found if one.after is None]
+    print(f"{len(found) - len(missed)} of {len(found)} caught{'; missed: ' + ', '.join(missed) if missed else ''}")
+    sys.exit(1 if missed else 0)
+
+
+def references_of(histories: int) -> dict[str, accuracy.Reference | None]:
+    """What the searches of these histories must decide."""
+    for seed in range(histories):
+        scenario.draw(Random(f"{seed}/scenario"))
+    return accuracy.references
+
+
+def try_defect(defect: Defect, histories: int, references: str) -> Found:
+    """Run histories in a process of its own until one catches it."""
+    began = time.monotonic()
+    command = [sys.executable, "-m", "simulation.mutant", defect.name, str(histories), references]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{defect.name}: {done.stderr[-3000:]}")
+    answer = json.loads(done.stdout)
+    found = Found(defect, *answer) if answer else Found(defect, None, "", "")
+    print(f"{defect.name}: {found.after or 'MISSED'} {found.promise} ({time.monotonic() - began:.0f} s)", flush=True)
+    return found
+
+
+def table(found: list[Found], histories: int) -> str:
+    """The committed table."""
+    caught = sum(one.after is not None for one in found)
+    lines = [
+        f"| {one.defect.name} | {one.defect.what} | {one.after if one.after else 'not caught'} | {one.promise} |\n"
+        for one in found
+    ]
+    return _HEAD.format(caught=caught, all=len(found), histories=histories) + "".join(lines)
+
+
+if __name__ == "__main__":
+    main()
