@@ -142,7 +142,7 @@ class Lab:
 def order_text(job: Object) -> str:
     """What a Job tells its trainer."""
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    told = [variable["value"] for variable in container["env"] if variable["name"] == JOB_VARIABLE]
+    told = [variable["value"] for variable in container["env"] if variable.get("name") == JOB_VARIABLE]
     # The last of equal names wins.
     return told[-1].replace("$$", "$")
 

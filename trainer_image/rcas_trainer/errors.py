@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 from pydantic import ValidationError
 
-from rcas.errors import InvalidSpec, RcasError
+from rcas.errors import InvalidSpec, RcasError, one_line
 
 _ALLOCATION_MESSAGES = ("can't allocate memory", "not enough memory", "CUDA out of memory")
 
@@ -71,11 +71,11 @@ def first_line(error: BaseException) -> str:
 def invalid(what: str, error: ValidationError) -> InvalidSpec:
     """One line out of pydantic's many: the first problem and how many more there are."""
     problems = error.errors(include_url=False)
-    where = ".".join([what, *map(str, problems[0]["loc"])])
+    where = one_line(".".join([what, *map(str, problems[0]["loc"])]))
     more = f" (and {len(problems) - 1} problems more)" if len(problems) > 1 else ""
     return InvalidSpec(where, got=problems[0]["input"], allowed=problems[0]["msg"] + more)
 
 
 def log(line: str) -> None:
     """One line for people, on standard error."""
-    print(f"rcas-trainer: {line}", file=sys.stderr, flush=True)
+    print(f"rcas-trainer: {one_line(line, 2000)}", file=sys.stderr, flush=True)

@@ -70,7 +70,7 @@ def _secrets(pod: PodSpec) -> Found:
             yield f"pod.volumes[{index}].secret.secretName", _name(_mapping(volume, "secret"), "secretName")
         sources: Any = _mapping(volume, "projected").get("sources") or ()
         for number, source in enumerate(sources if isinstance(sources, list) else ()):
-            if "secret" in source:
+            if isinstance(source, dict) and "secret" in source:
                 place = f"pod.volumes[{index}].projected.sources[{number}].secret.name"
                 yield place, _name(_mapping(source, "secret"), "name")
 

@@ -170,7 +170,7 @@ def cpu_threads(pod: PodSpec) -> int:
 
 
 def _lost_node_tolerations(pod: PodSpec) -> list[Object]:
-    taken = {toleration.get("key") for toleration in pod.tolerations or ()}
+    taken = [toleration.get("key") for toleration in pod.tolerations or ()]
     keys = (f"node.kubernetes.io/{why}" for why in ("not-ready", "unreachable"))
     return [
         {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": LOST_NODE_S}
