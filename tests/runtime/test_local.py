@@ -45,7 +45,7 @@ def a_spec(epochs: int = 1, **changes: Any) -> SearchSpec:
     training = {"epochs": epochs, "batch_size": 64, "milestones": [], "pad": 0, "flip": False}
     data = {"dataset": "digits", "validation_per_class": 20, "train_per_class": 20}
     fields: dict[str, Any] = {"name": "tiny", "space": SPACE, "budget": {"params": "10k"}, "data": data}
-    return build_spec({**fields, "training": training, "threads": 1, "workers": 1, **changes})
+    return build_spec({**fields, "training": training, "threads": 1, "parallelism": 1, **changes})
 
 
 @pytest.fixture(scope="module")
