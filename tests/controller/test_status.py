@@ -12,7 +12,6 @@ from rcas.resource import StateRef, Status
 from rcas.search import Search
 from rcas.space import Space
 
-
 STATE = StateRef(url="s3://bucket/prefix", name="ns/tiny/uid")
 
 
