@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from controller.harness import a_protocol, a_spec
@@ -93,6 +93,10 @@ def runs_beside_a_good_one(spec: Any, status: Any = None) -> str:
 
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from([path for path in places(SPEC) if path]), TREES)
+@example(["pod", "tolerations", 0, "key"], [])
+@example(["pod", "volumes", 1, "projected", "sources", 0], 5)
+@example(["pod", "resources", "limits", "cpu"], "inf")
+@example(["pod", "resources", "limits", "nvidia.com/gpu"], "²")
 def test_a_search_with_any_value_in_any_place_runs_or_fails_alone(path: list[Any], value: Any) -> None:
     why = runs_beside_a_good_one(changed(SPEC, path, value))
     assert "InternalError" not in why, why
@@ -200,6 +204,7 @@ ORDER_PLACES = [(number, path) for number, order in enumerate(ORDERS) for path i
 
 @settings(deadline=None, max_examples=400)
 @given(st.sampled_from(ORDER_PLACES), TREES)
+@example((0, ["task", "protocol", "training"]), {"\r": None})
 def test_any_order_is_read_or_refused_in_one_line(place: tuple[int, list[Any]], value: Any) -> None:
     number, path = place
     check_order(json.dumps(changed(ORDERS[number], path, value)))
