@@ -329,6 +329,17 @@ def test_restricted_egress_leaves_dns_the_api_server_and_the_store() -> None:
     assert [peer["ipBlock"]["cidr"] for peer in store["to"]] == ["10.0.1.0/24", "fd00::/64"]
 
 
+def test_restricted_trainings_reach_dns_and_the_store_alone() -> None:
+    egress = {"restrictTrainers": True, "storeCidrs": ["10.0.1.0/24"], "storePort": 9000}
+    made = render({"networkPolicy": {"egress": egress}})
+    spec = made["NetworkPolicy/rcas-trainers"]["spec"]
+    dns, store = spec["egress"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert {port["port"] for port in dns["ports"]} == {53}
+    assert store == {"ports": [{"port": 9000}], "to": [{"ipBlock": {"cidr": "10.0.1.0/24"}}]}
+    assert made["NetworkPolicy/rcas"]["spec"]["policyTypes"] == ["Ingress"]
+
+
 def test_what_submit_lays_under_a_spec() -> None:
     given = {"space": {"skeleton": "cifar", "classes": 10}, "data": {"dataset": "cifar10", "path": "/data"}}
     made = render({"searchDefaults": given})["ConfigMap/rcas-defaults"]
@@ -357,6 +368,7 @@ def test_what_submit_lays_under_a_spec() -> None:
         ({"store": {"url": STORE}, "controller": {"logFormat": "xml"}}, "/controller/logFormat"),
         ({"store": {"url": STORE}, "service": {"port": 70000}}, "/service/port"),
         ({"store": {"url": STORE}, "networkPolicy": {"egress": {"restrict": True}}}, "/networkPolicy/egress"),
+        ({"store": {"url": STORE}, "networkPolicy": {"egress": {"restrictTrainers": True}}}, "/networkPolicy/egress"),
         ({"store": {"url": STORE}, "serviceMonitor": {"interval": "soon"}}, "/serviceMonitor/interval"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -1,4 +1,4 @@
-"""Fixtures: a real S3 service on which trainers have the rights of docs/policies/trainer.json and no others."""
+"""Fixtures: a real S3 service on which controller and trainers have the rights of docs/policies and no others."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ from contracts import seaweed
 from contracts.seaweed import bucket_url, s3_endpoint  # noqa: F401  (fixtures)
 from rcas_trainer import fetch, s3
 
-POLICY = Path(__file__).parents[2] / "docs" / "policies" / "trainer.json"
-KEY, SECRET = "trainer", "trainer-test-secret"
+POLICIES = Path(__file__).parents[2] / "docs" / "policies"
+SECRET = "a-test-secret-of-"
 PREFIX, DATA = "lab/rcas", "data-sets/digits"
 
 
 class Service(NamedTuple):
-    """Where it is, and clients with the rights of the controller and of a trainer."""
+    """Where it is, and clients with the rights of its owner and of a trainer."""
 
     endpoint: str
-    controller: Any
+    owner: Any
     trainer: Any
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Of a trainer's process."""
-        own = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
+    def environment(self, who: str = "trainer") -> dict[str, str]:
+        """Of the process of a trainer, or of the controller."""
+        own = {"AWS_ACCESS_KEY_ID": who, "AWS_SECRET_ACCESS_KEY": SECRET + who}
         return {**seaweed.environment(self.endpoint), **own}
 
 
-def policy() -> dict[str, Any]:
+def policy(name: str) -> str:
     """The documented one, less what SeaweedFS has no condition for: it cannot tell a create from a replace."""
-    text = POLICY.read_text(encoding="utf-8")
+    text = (POLICIES / f"{name}.json").read_text(encoding="utf-8")
     for placeholder, value in (
         ("DATA-BUCKET", seaweed.BUCKET),
         ("DATA-PREFIX", DATA),
@@ -43,23 +42,25 @@ def policy() -> dict[str, Any]:
     ):
         text = text.replace(placeholder, value)
     found = json.loads(text)
-    (create,) = [one for one in found["Statement"] if one["Sid"] == "CreateResults"]
-    assert create.pop("Condition") == {"Null": {"s3:if-none-match": "false"}}
-    return found
+    for statement in found["Statement"]:
+        if statement["Sid"] == "CreateResults":
+            assert statement.pop("Condition") == {"Null": {"s3:if-none-match": "false"}}
+    return json.dumps(found)
 
 
 @pytest.fixture(scope="session")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service."""
-    trainer = {
-        "name": "trainer",
-        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
-        "policyNames": ["trainer"],
-    }
-    folder = tmp_path_factory.mktemp("limited")
-    content = {"name": "trainer", "content": json.dumps(policy())}
-    with seaweed.started(folder / "weed", trainer, policies=[content]) as endpoint:
-        yield Service(endpoint, seaweed.client(endpoint), seaweed.client(endpoint, KEY, SECRET))
+    names = ("controller", "trainer")
+    identities = [
+        {"name": name, "credentials": [{"accessKey": name, "secretKey": SECRET + name}], "policyNames": [name]}
+        for name in names
+    ]
+    policies = [{"name": name, "content": policy(name)} for name in names]
+    folder = tmp_path_factory.mktemp("limited") / "weed"
+    with seaweed.started(folder, *identities, policies=policies) as endpoint:
+        trainer = seaweed.client(endpoint, "trainer", f"{SECRET}trainer")
+        yield Service(endpoint, seaweed.client(endpoint), trainer)
 
 
 @pytest.fixture(autouse=True)

@@ -87,6 +87,15 @@ def test_what_is_no_object_of_ours_is_refused_in_one_short_line(kind: str, conte
     assert name in str(caught.value)
 
 
+def test_a_result_that_says_two_things_is_refused() -> None:
+    store = MemoryStore()
+    store.objects[result_name(KEY)] = (
+        json.dumps(RESULT).replace('"correct": 5', '"correct": 5, "correct": 6').encode()
+    )
+    with pytest.raises(CorruptState, match="'correct' appears twice"):
+        read_result(store, KEY)
+
+
 @pytest.mark.parametrize("kind", ["result", "description"])
 def test_what_a_trainer_writes_is_small(kind: str) -> None:
     name, read = READERS[kind]

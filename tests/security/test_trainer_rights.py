@@ -1,4 +1,4 @@
-"""A trainer works with the documented rights alone, and a stolen credential of one can do nothing beside that."""
+"""Trainers and the controller work with the documented rights, and a stolen credential can do nothing beside that."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from botocore.exceptions import ClientError
 
 from contracts import seaweed
 from contracts.faults import Answer, Fault, Proxy, error
+from rcas.errors import Unavailable
 from rcas.evaluation import DataSource, Draw, Result
+from rcas.location import S3Location
 from rcas.messages import Inquiry
 from rcas.state import checkpoint_name, description_name, head_name, result_name
+from rcas.stores.doctor import examine_briefly
+from rcas.stores.s3 import S3Store
 from security.conftest import DATA, PREFIX, Service
+from security.lab import Lab, a_search_spec
 from trainer.builders import (
     DIGITS,
     a_space,
@@ -38,9 +43,9 @@ STATE = head_name(SEARCH)
 def written(limited: Service) -> Service:
     """The service with what a search and others have in it."""
     for name in (result_name(KEY), STATE, checkpoint_name(KEY)):
-        limited.controller.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}", Body=b"theirs")
+        limited.owner.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}", Body=b"theirs")
     for name in (f"{DATA}/x", "others/x"):
-        limited.controller.put_object(Bucket=BUCKET, Key=name, Body=b"data")
+        limited.owner.put_object(Bucket=BUCKET, Key=name, Body=b"data")
     return limited
 
 
@@ -110,7 +115,7 @@ def test_a_trainer_may_not(written: Service, ask: Ask) -> None:
         ask(written.trainer)
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] in {400, 403}
     for name in (result_name(KEY), STATE):
-        assert written.controller.get_object(**at(name))["Body"].read() == b"theirs"
+        assert written.owner.get_object(**at(name))["Body"].read() == b"theirs"
 
 
 def test_many_deletes_in_one_request_delete_no_result(written: Service) -> None:
@@ -118,37 +123,37 @@ def test_many_deletes_in_one_request_delete_no_result(written: Service) -> None:
     objects = [{"Key": f"{PREFIX}/{name}"} for name in (result_name(KEY), STATE)]
     written.trainer.delete_objects(Bucket=BUCKET, Delete={"Objects": objects})
     for name in (result_name(KEY), STATE):
-        assert written.controller.get_object(**at(name))["Body"].read() == b"theirs"
+        assert written.owner.get_object(**at(name))["Body"].read() == b"theirs"
 
 
 def test_an_evaluation_and_a_description_need_no_more(limited: Service) -> None:
     url = f"{URL}/searches/lab/{uuid.uuid4()}/description.json"
-    finish(start_job(Inquiry(draw=DIGITS, space=a_space(), answer=url), **limited.environment))
+    finish(start_job(Inquiry(draw=DIGITS, space=a_space(), answer=url), **limited.environment()))
     task = a_task(replicate=1)
     order = an_assignment(task, URL)
     order = order.model_copy(
         update={"result": f"{URL}/{result_name(task.key)}", "checkpoint": f"{URL}/{checkpoint_name(task.key)}"}
     )
-    finish(start_job(order, **limited.environment))
-    content = limited.controller.get_object(**at(result_name(task.key)))["Body"].read()
+    finish(start_job(order, **limited.environment()))
+    content = limited.owner.get_object(**at(result_name(task.key)))["Body"].read()
     assert Result.model_validate_json(content).key == task.key
-    left = limited.controller.list_objects_v2(Bucket=BUCKET, Prefix=f"{PREFIX}/checkpoints/{task.key}")
+    left = limited.owner.list_objects_v2(Bucket=BUCKET, Prefix=f"{PREFIX}/checkpoints/{task.key}")
     assert "Contents" not in left
-    finish(start_job(order, **limited.environment))
-    assert limited.controller.get_object(**at(result_name(task.key)))["Body"].read() == content
+    finish(start_job(order, **limited.environment()))
+    assert limited.owner.get_object(**at(result_name(task.key)))["Body"].read() == content
 
 
 def test_data_from_s3_need_no_more(limited: Service, tmp_path: Any) -> None:
     for path in write_idx(tmp_path / "idx", *some_images()).iterdir():
-        limited.controller.put_object(Bucket=BUCKET, Key=f"{DATA}/fashion/{path.name}", Body=path.read_bytes())
+        limited.owner.put_object(Bucket=BUCKET, Key=f"{DATA}/fashion/{path.name}", Body=path.read_bytes())
     draw = Draw(dataset="fashion-mnist", validation_per_class=2)
     answer = f"{URL}/searches/lab/{uuid.uuid4()}/description.json"
     cache = {"RCAS_DATA_CACHE": str(tmp_path / "cache")}
     source = DataSource(path=f"s3://{BUCKET}/{DATA}/fashion")
-    finish(start_job(Inquiry(draw=draw, source=source, answer=answer), **limited.environment, **cache))
+    finish(start_job(Inquiry(draw=draw, source=source, answer=answer), **limited.environment(), **cache))
     beside = DataSource(path=f"s3://{BUCKET}/others")
     order = Inquiry(draw=draw, source=beside, answer=f"{answer}.other/description.json")
-    assert "AccessDenied (403)" in refused(start_job(order, **limited.environment, **cache), 1)
+    assert "AccessDenied (403)" in refused(start_job(order, **limited.environment(), **cache), 1)
 
 
 def test_what_is_missing_may_be_answered_as_forbidden(limited: Service) -> None:
@@ -164,16 +169,31 @@ def test_what_is_missing_may_be_answered_as_forbidden(limited: Service) -> None:
     )
     with Proxy(limited.endpoint) as proxy:
         proxy.expect(*[Fault(True, as_aws)] * 20, method="GET")
-        finish(start_job(order, **{**limited.environment, "AWS_ENDPOINT_URL_S3": proxy.endpoint}))
-    assert limited.controller.get_object(**at(result_name(task.key)))["ContentLength"] > 100
+        finish(start_job(order, **{**limited.environment(), "AWS_ENDPOINT_URL_S3": proxy.endpoint}))
+    assert limited.owner.get_object(**at(result_name(task.key)))["ContentLength"] > 100
 
 
 def test_without_rights_a_training_ends_after_an_epoch_and_says_what_it_needs(limited: Service) -> None:
     order = an_assignment(a_task(replicate=3, epochs=50), f"s3://{BUCKET}/others")
-    process = start_job(order, **limited.environment)
+    process = start_job(order, **limited.environment())
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "epoch 1 of 50" not in errors
     last = errors.splitlines()[-1]
     assert "AccessDenied (403)" in last
     assert "s3:GetObject, PutObject, DeleteObject" in last
+
+
+def test_a_controller_needs_no_more_than_its_rights_and_cannot_delete_a_result(
+    limited: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in limited.environment("controller").items():
+        monkeypatch.setenv(name, value)
+    store = S3Store(S3Location.parse(URL))
+    assert not [finding for finding in examine_briefly(store) if not finding.held]
+    lab = Lab(store=store)
+    lab.submit("search", a_search_spec())
+    lab.run("search")
+    for name in (*store.names("results/"), *store.names("searches/lab/search/")):
+        with pytest.raises(Unavailable, match="AccessDenied"):
+            store.delete(name)

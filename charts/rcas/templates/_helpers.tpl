@@ -116,3 +116,23 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end -}}
+
+{{- define "rcas.egressToDns" -}}
+- ports:
+    {{- range .Values.networkPolicy.egress.dnsPorts }}
+    - port: {{ . }}
+      protocol: UDP
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+{{- end -}}
+
+{{- define "rcas.egressToStore" -}}
+- ports:
+    - port: {{ .Values.networkPolicy.egress.storePort }}
+  to:
+    {{- range .Values.networkPolicy.egress.storeCidrs }}
+    - ipBlock:
+        cidr: {{ . }}
+    {{- end }}
+{{- end -}}
