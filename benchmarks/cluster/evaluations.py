@@ -1,4 +1,6 @@
-"""2,000 evaluations of one search on the real API server: requests, size of the status, memory of the controller.
+"""2,000 evaluations on the real API server: requests, size of the status, memory of the controller.
+
+One search, or with --searches several, one after the other, of so many evaluations each.
 
 It starts the cluster of tests/cluster/bed; meanwhile the controller-manager does not run, so no pod is made.
 From the repository's root: PYTHONPATH=tests python benchmarks/cluster/evaluations.py
@@ -23,7 +25,6 @@ from cluster.machine import audited, container_pid, service
 from cluster.waiting import until
 
 NAMESPACE = "benchmark"
-NAME = "long"
 SPEC = {
     "space": {
         "skeleton": "custom",
@@ -74,6 +75,7 @@ class Sample:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evaluations", type=int, default=2000)
+    parser.add_argument("--searches", type=int, default=1)
     parser.add_argument("--parallelism", type=int, default=16)
     parser.add_argument("--every", type=float, default=60, help="seconds between two rows")
     arguments = parser.parse_args()
@@ -92,8 +94,19 @@ def main() -> None:
     stub = Stub(NAMESPACE, installation.s3)
     stub.start()
     try:
-        limits = {"evaluations": arguments.evaluations}
-        run(installation, pid, {**SPEC, "limits": limits}, arguments.every)
+        spec = {**SPEC, "limits": {"evaluations": arguments.evaluations}}
+        began, earlier = time.monotonic(), len(requests())
+        print("| search | s | evaluations | requests/s | status, bytes | state, bytes | memory, MiB | CPU, % |")
+        print("|---:|---:|---:|---:|---:|---:|---:|---:|")
+        samples = list[Sample]()
+        for number in range(arguments.searches):
+            if number:
+                # A search that has reached a limit may go on, and so is kept in memory.
+                installation.rcasctl("cancel", f"long-{number - 1}")
+            # Another protocol: a search reuses no result of the one before.
+            installation.submit(f"long-{number}", {**spec, "training": {"epochs": 1, "seed": number}})
+            follow(installation, number, pid, began, earlier, samples, arguments.every)
+        conclude(installation, samples, earlier)
     finally:
         stub.stop()
         service("start", "controller-manager")
@@ -101,27 +114,29 @@ def main() -> None:
         lock.close()
 
 
-def run(installation: Installation, pid: int, spec: machine.Object, every_s: float) -> None:
-    """Submit the search, print a row now and then, and what it came to."""
-    earlier = len(requests())
-    began = time.monotonic()
-    installation.submit(NAME, spec)
-    until("the search to begin", lambda: installation.status(NAME).get("phase") == "Running", within_s=60)
-    print("| s | evaluations | requests/s | status, bytes | state, bytes | memory, MiB | CPU, % |")
-    print("|---:|---:|---:|---:|---:|---:|---:|")
-    samples = [look(installation, pid, began, earlier)]
-    while samples[-1].after_s < 7200:
+def follow(
+    installation: Installation,
+    number: int,
+    pid: int,
+    began: float,
+    earlier: int,
+    samples: list[Sample],
+    every_s: float,
+) -> None:
+    """Print a row now and then until the search ends."""
+    name = f"long-{number}"
+    until("the search to begin", lambda: installation.status(name).get("phase") == "Running", within_s=60)
+    samples.append(look(installation, number, pid, began, earlier))
+    while installation.status(name)["phase"] == "Running" and samples[-1].after_s < 7200:
         time.sleep(every_s)
-        samples.append(look(installation, pid, began, earlier))
-        print(samples[-1].row(samples[-2]), flush=True)
-        if installation.status(NAME)["phase"] != "Running":
-            break
-    conclude(installation, samples, earlier)
+        samples.append(look(installation, number, pid, began, earlier))
+        print(f"| {number} {samples[-1].row(samples[-2])}", flush=True)
 
 
-def look(installation: Installation, pid: int, began: float, earlier: int) -> Sample:
+def look(installation: Installation, number: int, pid: int, began: float, earlier: int) -> Sample:
     """One sample."""
-    status, head = installation.status(NAME), installation.head(NAME)
+    name = f"long-{number}"
+    status, head = installation.status(name), installation.head(name)
     resident = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:13]
     assert resident
@@ -143,17 +158,18 @@ def requests() -> list[machine.Object]:
 
 def conclude(installation: Installation, samples: list[Sample], earlier: int) -> None:
     """Print the whole and what the requests were."""
-    last = samples[-1]
     sent = requests()[earlier:]
     by_verb = Counter(f"{event['verb']} {event['objectRef']['resource']}" for event in sent)
-    head = installation.head(NAME)
-    assert head
-    counters = head.state.counters
+    names = [found["metadata"]["name"] for found in installation.kubectl.list("searches.rcas.dev")]
+    heads = [head for name in names if (head := installation.head(name))]
+    counters = [head.state.counters for head in heads]
+    evaluations, after_s = sum(len(head.state.search.results) for head in heads), samples[-1].after_s
     print(
-        f"\n{last.evaluations:,} evaluations in {last.after_s:,.0f} s; {counters.trained:,} trained, "
-        f"{counters.failures} attempts failed, {counters.interruptions} interrupted; phase {head.state.phase}.\n"
-        f"{last.requests:,} requests, {last.requests / last.after_s:.2f} a second, "
-        f"{last.requests / last.evaluations:.2f} an evaluation: "
+        f"\n{evaluations:,} evaluations in {after_s:,.0f} s; {sum(c.trained for c in counters):,} trained, "
+        f"{sum(c.failures for c in counters)} attempts failed, "
+        f"{sum(c.interruptions for c in counters)} interrupted; "
+        f"{', '.join(sorted({head.state.phase for head in heads}))}.\n"
+        f"{len(sent):,} requests, {len(sent) / after_s:.2f} a second, {len(sent) / evaluations:.2f} an evaluation: "
         + ", ".join(f"{count:,} {verb}" for verb, count in by_verb.most_common())
         + f".\nStatus: {min(s.status_bytes for s in samples):,} to {max(s.status_bytes for s in samples):,} bytes."
     )
