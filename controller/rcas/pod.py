@@ -47,13 +47,20 @@ class PodSpec(Model):
     priorityClassName: str | None = Field(default=None, description="As in Kubernetes.")
     runtimeClassName: str | None = Field(default=None, description="As in Kubernetes.")
     serviceAccountName: str | None = Field(
-        default=None, description="For the cloud's identity only: no token of the cluster is mounted."
+        default=None,
+        description="Needs the owner's allow. For the cloud's identity: no token of the cluster is mounted.",
     )
-    labels: dict[str, str] | None = Field(default=None, description="More labels of the pod.")
-    annotations: dict[str, str] | None = Field(default=None, description="More annotations of the pod.")
+    labels: dict[str, str] | None = Field(
+        default=None, description="More labels of the pod; they need the owner's allow."
+    )
+    annotations: dict[str, str] | None = Field(
+        default=None, description="More annotations; they need the owner's allow."
+    )
     env: KubernetesList = Field(default=(), description="More variables of the container, as in Kubernetes.")
-    envFrom: KubernetesList = Field(default=(), description="As in Kubernetes, such as the store's credentials.")
-    volumes: KubernetesList = Field(default=(), description="Volumes of the pod, such as the data set's.")
+    envFrom: KubernetesList = Field(default=(), description="As in Kubernetes; Secrets need the owner's allow.")
+    volumes: KubernetesList = Field(
+        default=(), description="Volumes, such as the data set's; some kinds need the owner's allow."
+    )
     volumeMounts: KubernetesList = Field(default=(), description="Where the container sees them.")
     queueName: str | None = Field(
         default=None, description="Kueue's local queue: Jobs are created suspended, and Kueue starts them."
