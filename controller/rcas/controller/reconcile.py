@@ -234,7 +234,8 @@ class Reconciler:
             return
         now_s = self._world.clock.now()
         unchanged = status.phase == before.phase and _conditions_of(status) == _conditions_of(before)
-        if unchanged and now_s - self._written_at < STATUS_INTERVAL_S:
+        # A clock that was put back must not keep it from writing until it has caught up.
+        if unchanged and 0 <= now_s - self._written_at < STATUS_INTERVAL_S:
             return
         self._written_at = now_s
         self._world.namespace.write_status(search, status)
