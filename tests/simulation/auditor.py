@@ -18,6 +18,8 @@ from simulation.scenario import Wanted
 
 USELESS_S = 90.0
 """How long a Job may live that no decision can use, once nothing goes wrong any more."""
+STALE_S = 60.0
+"""How long a status may lag behind, once nothing goes wrong any more."""
 REUSE_S = 30.0
 """After so long every controller must have seen a result, where nothing goes wrong."""
 Stages = tuple[tuple[int, ...], ...]
@@ -76,6 +78,7 @@ class Auditor:
         self.switched_at: dict[str, float] = {}
         self._names = set[str]()
         self._useless_since: dict[str, float] = {}
+        self._stale_since: dict[str, float] = {}
 
     # The store.
 
@@ -216,11 +219,13 @@ class Auditor:
         elif self._sure and ledger.state["phase"] == "Running" and self._useful(job, key) and _well(job, pods):
             raise Violation("no useful training is cancelled", metadata["name"])
 
-    def turned(self, jobs: dict[str, Object]) -> None:
-        """A controller has ended a pass: look for Jobs that live too long."""
+    def turned(self, jobs: dict[str, Object], searches: dict[str, Object]) -> None:
+        """A controller has ended a pass: look for Jobs that live too long, and for a status that is old."""
         if self.quiet_since is None:
             return
         now = self._now()
+        for search in searches.values():
+            self._check_status(search, now)
         for name, job in jobs.items():
             key = job["metadata"].get("annotations", {}).get(KEY_ANNOTATION)
             going = "deletionTimestamp" in job["metadata"]
@@ -228,6 +233,17 @@ class Auditor:
                 self._useless_since.pop(name, None)
             elif now - self._useless_since.setdefault(name, now) > USELESS_S:
                 raise Violation("no live Job that no decision can use", f"{name} is {USELESS_S:g} s old")
+
+    def _check_status(self, search: Object, now: float) -> None:
+        uid, status = _uid(search), search.get("status") or {}
+        ledger = next((one for name, one in self.ledgers.items() if name.endswith(uid)), None)
+        told = len(ledger.state["search"]["results"]) if ledger else 0
+        if ledger is None or ledger.state["phase"] != "Running" or status.get("evaluations") == told:
+            self._stale_since.pop(uid, None)
+        elif now - self._stale_since.setdefault(uid, now) > STALE_S:
+            raise Violation(
+                "the status tells the state", f"{status.get('evaluations')} evaluations, and {told} are told"
+            )
 
     def _useful(self, job: Object, key: str) -> bool:
         uid = job["metadata"]["labels"][UID_LABEL]

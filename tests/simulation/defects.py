@@ -416,6 +416,13 @@ DEFECTS = (
         "if 0 < reconciler.retry_at - now_s:",
     ),
     Defect(
+        "clock-put-back-status",
+        "no progress is told until a clock that was put back has caught up (real)",
+        _RECONCILE,
+        "if unchanged and 0 <= now_s - self._written_at < STATUS_INTERVAL_S:",
+        "if unchanged and now_s - self._written_at < STATUS_INTERVAL_S:",
+    ),
+    Defect(
         "expired-ends-it",
         "a list that expires twice in a row ends the controller (real)",
         _API,

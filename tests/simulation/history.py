@@ -257,7 +257,9 @@ class History:
             queued=self.scenario.queued,
             metrics=self.scenario.metrics,
             ended=self._ended,
-            turned=lambda _controller: self.auditor.turned(self.server.all(self.machines.jobs)),
+            turned=lambda _controller: self.auditor.turned(
+                self.server.all(self.machines.jobs), self.server.all(SEARCHES)
+            ),
             offset_s=self.offset_s,
         )
         self.controllers[name] = controller

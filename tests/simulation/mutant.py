@@ -11,6 +11,7 @@ import sys
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
+from random import Random
 from types import CodeType
 from typing import Any
 
@@ -55,16 +56,20 @@ def changed(source: str, defect: Defect) -> str:
 
 
 def main(name: str, histories: int, references: str) -> None:
-    """Print after how many histories it was caught, by which promise and how; null if it was not."""
+    """Print after how many histories it was caught, by which promise, the shortest schedule; null if it was not."""
     sys.meta_path.insert(0, _Finder(next(defect for defect in DEFECTS if defect.name == name)))
     from simulation import accuracy
+    from simulation import faults as faulty
     from simulation.history import run
+    from simulation.replay import written
+    from simulation.shrink import shrink
 
     accuracy.references.update(pickle.loads(Path(references).read_bytes()))
     for seed in range(histories):
         outcome = run(seed)
         if outcome.broken:
-            print(json.dumps([seed + 1, outcome.broken, outcome.how]))
+            schedule = shrink(seed, faulty.draw(Random(f"{seed}/faults")), outcome.broken)
+            print(json.dumps([seed + 1, outcome.broken, written(schedule)]))
             return
     print("null")
 

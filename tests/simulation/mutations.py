@@ -22,22 +22,28 @@ TABLE = Path(__file__).with_name("MUTATIONS.md")
 HISTORIES = 2000
 _HEAD = """# Does the simulation catch a broken protocol?
 
-Each line is a defect made by hand in the code (`defects.py`), one at a time, and the first history, counted from
-seed 0, that breaks a promise because of it. Made by `python -m simulation.mutations` in tests/; {caught} of {all} are
-caught within {histories:,} histories.
+Each line is a defect made by hand in the code (`defects.py`), one at a time, the first history, counted from seed 0,
+that breaks a promise because of it, and the faults that this takes (I/O, kind, which, seconds), thinned out. Made by
+`python -m simulation.mutations` in tests/; {caught} of {all} are caught within {histories:,} histories.
 
-| defect | what it does | caught by history | by the promise |
-|---|---|---|---|
+| defect | what it does | caught by history | by the promise | with these faults |
+|---|---|---|---|---|
 """
 
 
 class Found(NamedTuple):
-    """What came of a defect: after how many histories it was caught, and how; None if it was not."""
+    """What came of a defect.
+
+    Attributes:
+        after: how many histories caught it; None if none did.
+        promise: that was broken.
+        schedule: the faults that it takes in this history.
+    """
 
     defect: Defect
     after: int | None
     promise: str
-    how: str
+    schedule: str
 
 
 def main() -> None:
@@ -84,7 +90,8 @@ def table(found: list[Found], histories: int) -> str:
     """The committed table."""
     caught = sum(one.after is not None for one in found)
     lines = [
-        f"| {one.defect.name} | {one.defect.what} | {one.after if one.after else 'not caught'} | {one.promise} |\n"
+        f"| {one.defect.name} | {one.defect.what} | {one.after or 'not caught'} | {one.promise} "
+        f"| {one.schedule or 'none'} |\n"
         for one in found
     ]
     return _HEAD.format(caught=caught, all=len(found), histories=histories) + "".join(lines)
