@@ -112,11 +112,28 @@ def whole(header: dict[str, Any], payload: bytes) -> bytes:
     return json.dumps(header).encode() + b"\n" + payload
 
 
+def other_state(payload: bytes) -> bytes:
+    state = torch.load(io.BytesIO(payload), weights_only=True)
+    state["progress"]["epoch"] = 0
+    return saved(state)
+
+
+SAYS = {
+    "half of one write and half of another": "its checksum is wrong",
+    "a file that is too large": "bytes, at most",
+    "an archive that unpacks to gigabytes": "it unpacks to",
+    "a pickle that runs code": "not a zip file",
+    "another evaluation's": "its key is",
+    "another protocol's": "its protocol_sha256 is",
+    "another format": "its format is 99",
+}
+"""Where several guards would refuse it, the first one does."""
 SPOILT: dict[str, Callable[[dict[str, Any], bytes], bytes]] = {
     "empty": lambda _header, _payload: b"",
     "truncated": lambda header, payload: whole(header, payload[:-100]),
     "torn in the header": lambda header, payload: whole(header, payload)[:40],
     "one bit": lambda header, payload: whole(header, payload[:500] + bytes([payload[500] ^ 1]) + payload[501:]),
+    "half of one write and half of another": lambda header, payload: whole(header, other_state(payload)),
     "another format": lambda header, payload: packed(header, payload, format=99),
     "another evaluation's": lambda header, payload: packed(header, payload, key="c" * 64),
     "another protocol's": lambda header, payload: packed(header, payload, protocol_sha256="c" * 64),
@@ -166,6 +183,7 @@ def test_a_spoilt_checkpoint_starts_the_training_again(
     told = [line for line in capsys.readouterr().err.splitlines() if "checkpoint" in line]
     assert len(told) == 1
     assert f"checkpoint {left.place} is not used, training starts again: " in told[0]
+    assert SAYS.get(how, "") in told[0]
     assert len(told[0]) < 600
     assert (result.resumed, result.restarted) == (0, 1)
     assert measured(result) == measured(undisturbed)
