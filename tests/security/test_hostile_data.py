@@ -196,6 +196,11 @@ def test_a_packed_file_is_not_unpacked_further_than_it_says(tmp_path: Path, monk
     monkeypatch.setattr(gzip.GzipFile, "read", counted)
     load(DataSource(path=str(folder)), "mnist")
     assert max(read) == 120 * 28 * 28 + 1
+    read.clear()
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx((2**31, 2, 2), b"")))
+    with pytest.raises(InvalidSpec, match="has not the 8,589,934,592 bytes"):
+        load(DataSource(path=str(folder)), "mnist")
+    assert max(read) < 100, "nor as far as it says, if that is more than a data set has"
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,7 @@ def test_it_can_only_be_read(lab: Lab, method: str, path: str) -> None:
 def test_a_peer_that_says_nothing_is_dropped(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    assert web._Quiet.timeout == web.REQUEST_S < 60
     monkeypatch.setattr(web._Quiet, "timeout", 0.3)
     answers = Answers(CollectorRegistry(), alive=lambda: True, ready=lambda: True, state=lambda *_: None)
     server = serve(0, answers)
