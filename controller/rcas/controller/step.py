@@ -1,8 +1,9 @@
 """The controller: one sequential step over the ports, for one search.
 
-Order within a step: collect results, decide, commit (results told and attempts intended), then cancel, clear away and
-launch. Whatever is cut off in between is found again in the store: a result that was written, or an attempt that was
-intended. After an error the controller is not to be used again; open a new one on the state in the store.
+Order within a step: collect results, decide, clear their checkpoints away, commit (results told and attempts
+intended), then cancel, forget and launch. Whatever is cut off in between is found again in the store: a result that was
+written, or an attempt that was intended. After an error the controller is not to be used again; open a new one on the
+state in the store.
 """
 
 from __future__ import annotations
@@ -113,10 +114,11 @@ class Controller:
         for attempt in useless:
             self._give_up(attempt, keep_intent=hold is not None)
         phase: Phase = hold.phase if hold else "Complete" if self.search.done else "Running"
-        self._commit(phase, hold.message if hold else "")
         for item in collected:
-            # A trainer deletes its checkpoint itself, unless it was killed between its result and that.
+            # A trainer deletes its checkpoint itself, unless it was killed between its result and that. Once a result
+            # is committed nobody looks again, so this comes before.
             self._store.delete(checkpoint_name(item.evaluation.key))
+        self._commit(phase, hold.message if hold else "")
         for attempt in useless:
             self._cluster.cancel(attempt.name)
         for attempt in observed:
