@@ -1,9 +1,9 @@
 """The controller: one sequential step over the ports, for one search.
 
 Order within a step: collect results, decide, clear their checkpoints away, commit (results told and attempts
-intended), then cancel, forget and launch. Whatever is cut off in between is found again in the store: a result that was
-written, or an attempt that was intended. After an error the controller is not to be used again; open a new one on the
-state in the store.
+intended), then cancel, forget and launch. Whatever is cut off in between is found again in the store: a result that
+was written, or an attempt that was intended. After an error the controller is not to be used again; open a new one on
+the state in the store.
 """
 
 from __future__ import annotations
@@ -141,6 +141,8 @@ class Controller:
         for attempt in observed:
             # Of two attempts at one evaluation the second to end has nothing to add, nor has one that was given up.
             if attempt.key not in self._attempts:
+                # One that is needed all the same is another controller's: a commit shows which of the two is fenced.
+                self._dirty |= self.search.may_need(attempt.key) or not self.search.network_of(attempt.key)
                 continue
             ended.append(attempt)
             found = self._collect(attempt.key, reused=False)
