@@ -16,7 +16,7 @@ from simulation.edge import Violation
 from simulation.machines import Pod
 from simulation.scenario import Wanted
 
-USELESS_S = 90.0
+USELESS_S = 45.0
 """How long a Job may live that no decision can use, once nothing goes wrong any more."""
 STALE_S = 60.0
 """How long a status may lag behind, once nothing goes wrong any more."""
@@ -61,6 +61,7 @@ class Auditor:
         created: Jobs of evaluations so far.
         exact: whether nothing went wrong at all, so that everything must happen once.
         overlapping: whether two controllers were alive at once. late: whether a request was carried out late.
+        widened: uids of searches whose parallelism a user has changed.
         result_at: when each key's result was written. switched_at: see `users.Users`.
     """
 
@@ -74,6 +75,7 @@ class Auditor:
         self.quiet_since: float | None = None
         self.created = 0
         self.overlapping = self.late = False
+        self.widened = set[str]()
         self.result_at: dict[str, float] = {}
         self.switched_at: dict[str, float] = {}
         self._names = set[str]()
@@ -158,7 +160,7 @@ class Auditor:
         if controller and ATTEMPT_ANNOTATION in annotations and (owners[0] != owners[1] or hashes[0] != hashes[1]):
             number = int(annotations[ATTEMPT_ANNOTATION].rpartition("-")[2])
             uid = body["metadata"]["labels"][UID_LABEL]
-            controller.refused.add((uid, annotations[KEY_ANNOTATION], number))
+            controller.refusing = (uid, annotations[KEY_ANNOTATION], number)
 
     @property
     def _sure(self) -> bool:
@@ -188,7 +190,8 @@ class Auditor:
             name = other["metadata"]["name"]
             if self._sure and other["metadata"]["annotations"].get(KEY_ANNOTATION) == key and _well(other, pods):
                 raise Violation("every evaluation is paid for once", f"{metadata['name']} beside {name}")
-        if self.exact and len(mine) >= ledger.wanted.spec["parallelism"]:
+        well = [other for other in mine if _well(other, pods)]
+        if self._sure and uid not in self.widened and len(well) >= ledger.wanted.spec["parallelism"]:
             raise Violation("no more run than asked for", f"{metadata['name']} is one too many")
 
     def knew(self, controller: Controller | None, job: Object, searches: dict[str, Object]) -> None:
@@ -219,11 +222,13 @@ class Auditor:
         elif self._sure and ledger.state["phase"] == "Running" and self._useful(job, key) and _well(job, pods):
             raise Violation("no useful training is cancelled", metadata["name"])
 
-    def turned(self, jobs: dict[str, Object], searches: dict[str, Object]) -> None:
-        """A controller has ended a pass: look for Jobs that live too long, and for a status that is old."""
+    def turned(self, controller: Controller, jobs: dict[str, Object], searches: dict[str, Object]) -> None:
+        """A controller has ended a pass: look for Jobs that live too long, and for what is old."""
         if self.quiet_since is None:
             return
         now = self._now()
+        if now - max(controller.listed_at, self.quiet_since) > STALE_S:
+            raise Violation("what users change is heard", f"{controller.name} has not looked for a minute")
         for search in searches.values():
             self._check_status(search, now)
         for name, job in jobs.items():

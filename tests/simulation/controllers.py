@@ -60,7 +60,8 @@ class Controller:
         busy: whether a pass is under way.
         deaf_until: it hears of no change before.
         listed_at: see `edge.Process`.
-        refused: (search uid, key, number) of attempts whose Job's name was taken by a foreign one.
+        refused: (search uid, key, number) of attempts whose Job's name was taken by a foreign one, as it has
+            been told. refusing: of the request under way.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Controller:
         self.dead = self.busy = self._woken = False
         self.deaf_until = self.listed_at = 0.0
         self.refused = set[tuple[str, str, int]]()
+        self.refusing: tuple[str, str, int] | None = None
         self._next: Appointment | None = None
         self.store = S3Store(
             LOCATION,
@@ -121,7 +123,11 @@ class Controller:
         allowed = BURST + 1 + REQUESTS_PER_S * (self._timeline.now - self._began_at)
         if self._asked > allowed:
             raise Violation("at most 5 API requests a second", f"{self.name} has sent {self._asked}")
-        return self._edge.api(self, verb, path, act)
+        self.refusing = None
+        answer = self._edge.api(self, verb, path, act)
+        if answer[0] == 409 and self.refusing:
+            self.refused.add(self.refusing)
+        return answer
 
     def now(self) -> float:
         """Its clock."""

@@ -267,7 +267,8 @@ DEFECTS = (
         "rcas.greedy",
         "    needed = _needed(problem, state)\n",
         "    needed = _needed(problem, state)\n"
-        "    needed += tuple({c.network for c in state.queue if c.network in known} - set(needed))\n",
+        "    stale = {c.network for c in state.queue if c.network in known and c.measured_at < len(state.path)}\n"
+        "    needed += tuple(stale - set(needed)) if needed else ()\n",
     ),
     Defect(
         "stale-accepted",

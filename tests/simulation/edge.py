@@ -12,14 +12,16 @@ from random import Random
 from typing import Any, NamedTuple, Protocol
 
 from simulation import bucket, connection
-from simulation.faults import OF_A_REQUEST, OF_A_WRITE, Fault
+from simulation.faults import OF_A_REQUEST, WAITS_FOR, Fault
 from simulation.timeline import Timeline
 
 LATEST_S = 90.0
 """A request that is carried out late is no later."""
+THEN_S = 0.6
+"""From a failure to what happens while its controller waits: it waits for 1 s at least."""
 GIVEN_UP_S = 15.0
 """Time in which no try of a request succeeds that is carried out late; a store tries for about 8 s."""
-_READS = {"get", "list", "next"}
+_JOBS_AND_STATUS = {"create", "patch", "delete"}
 MOST_IOS = 20_000
 """A history that needs more does not end."""
 
@@ -91,7 +93,8 @@ class Edge:
         self.s3_down: tuple[float, str, float] = (0.0, "", 0.0)
         self.api_down: tuple[float, str, float] = (0.0, "", 0.0)
         self.late = False
-        self._lurking, self._for_writes = list[Late](), list[Fault]()
+        self._lurking, self._waiting = list[Late](), list[Fault]()
+        self._then: Callable[[], None] | None = None
         self._given_up: dict[tuple[str, str, str], float] = {}
         self.acting: Process | None = None
         self.log: list[str] = []
@@ -99,8 +102,13 @@ class Edge:
     def end_faults(self) -> None:
         """Nothing strikes any more."""
         self._faults.clear()
-        self._for_writes.clear()
+        self._waiting.clear()
+        self._then = None
         self.s3_down = self.api_down = (0.0, "", 0.0)
+
+    def after_a_failure(self, act: Callable[[], None]) -> None:
+        """Have the next write to the API server fail, and `act` called just after, while its controller waits."""
+        self._then = act
 
     def say(self, text: str) -> None:
         """Add a line to the history's log."""
@@ -123,7 +131,7 @@ class Edge:
         until, which, _ = self.s3_down
         for fault in faults:
             self._struck(fault)
-            if fault.kind in {"lost", "crash-after", "pause-after"}:
+            if fault.kind in {"lost", "lost-write", "crash-after", "pause-after"}:
                 act()
             elif fault.kind == "late":
                 self.late = True
@@ -144,15 +152,22 @@ class Edge:
         self.requests[request] += 1
         number, own = self.ios, list[Fault]()
         for fault in self._faults.pop(number, ()):
-            if fault.kind in OF_A_WRITE:
-                self._for_writes.append(fault)
-            elif fault.kind in OF_A_REQUEST:
-                own.append(fault)
+            if fault.kind in WAITS_FOR:
+                self._waiting.append(fault)
             else:
-                self._strike(fault)
-        if self._for_writes and request.rpartition(" ")[2] not in _READS:
-            own.append(self._for_writes.pop(0))
+                self._meet(fault, own)
+        for fault in self._waiting:
+            if request in WAITS_FOR[fault.kind]:
+                self._waiting.remove(fault)
+                self._meet(fault, own)
+                break
         return number, own
+
+    def _meet(self, fault: Fault, own: list[Fault]) -> None:
+        if fault.kind in OF_A_REQUEST:
+            own.append(fault)
+        else:
+            self._strike(fault)
 
     def _struck(self, fault: Fault) -> None:
         self.struck[fault.kind] += 1
@@ -167,6 +182,10 @@ class Edge:
         self._travel(process, random * 0.04 if random < 0.93 else random, kinds, "before")
         if fault := kinds.get("error"):
             return self._fail(words, "not done", ways.not_done(), fault.pick)
+        if self._then and edge == "api" and verb in _JOBS_AND_STATUS:
+            self._timeline.after(THEN_S, self._then)
+            self._then = None
+            return self._fail(words, "not done", ways.not_done(), 0.0)
         down = self.s3_down if edge == "s3" else self.api_down
         if self._timeline.now < down[0] and verb in down[1]:
             return self._fail(words, "outage", ways.not_done(), down[2])
@@ -190,7 +209,7 @@ class Edge:
         if verb in {"get", "list"}:
             self._overtake(target)
         self._travel(process, random * 0.04, kinds, "after")
-        if fault := kinds.get("lost"):
+        if fault := kinds.get("lost") or kinds.get("lost-write"):
             return self._fail(words, "answer lost", ways.lost(), fault.pick)
         if verb == "list" and target.endswith("/searches"):
             process.listed_at = acted_at
@@ -204,7 +223,7 @@ class Edge:
             seconds += min(fault.seconds, 20.0)
         self._timeline.run_until(self._timeline.now + seconds)
         process.check()
-        if f"crash-{where}" in kinds:
+        if f"crash-{where}" in kinds or (where == "after" and "crash-after-commit" in kinds):
             self.say(f"{process.name} crashes {where} its request")
             raise Crash
 

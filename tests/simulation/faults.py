@@ -33,25 +33,31 @@ class Fault(NamedTuple):
 
 OF_A_REQUEST = {
     "error": 6,
-    "lost": 6,
+    "lost": 3,
+    "lost-write": 4,
     "late": 4,
     "slow": 2,
     "crash-before": 4,
-    "crash-after": 5,
+    "crash-after": 4,
+    "crash-after-commit": 3,
     "pause-before": 3,
     "pause-after": 3,
 }
-"""What happens to the very request, by weight: it fails undone; it is done and its answer lost; it is done later and
-its answer lost; it takes its time; the controller dies before it, after it; stands still before it, after it."""
-OF_A_WRITE = frozenset({"lost", "late"})
-"""Of them, those that wait for the next request that changes something."""
+"""What happens to a request, by weight: it fails undone; it is done and its answer lost; it is done later and its
+answer lost; it takes its time; the controller dies before it, after it; stands still before it, after it."""
+_WRITES = {
+    *("s3 put", "s3 delete", "api create", "api patch", "api delete"),
+    *("trainer put", "trainer create", "trainer delete"),
+}
+WAITS_FOR = {"lost-write": _WRITES, "late": _WRITES, "crash-after-commit": {"s3 put"}, "compaction": {"api next"}}
+"""Kinds that wait for the next request of these."""
 OF_THE_WORLD = {
     "s3-outage": 4,
     "api-outage": 4,
     "compaction": 2,
     "second-controller": 4,
     "controller-killed": 3,
-    "clock-jump": 2,
+    "clock-jump": 4,
     "deaf": 2,
     "full": 2,
     "evicted": 4,
@@ -72,7 +78,7 @@ OF_THE_WORLD = {
     "pause-search": 3,
     "limit": 2,
     "parallelism": 2,
-    "cancel": 1,
+    "cancel": 2,
     "delete": 1,
 }
 """What happens around it, by weight: outages, controllers, the clock, the cluster, trainings, users."""

@@ -111,7 +111,7 @@ class History:
         self.server.refused = self._refused
         self.users = Users(self.timeline, self.random("users"), self.server, self.auditor.foreign, self.machines.jobs)
         self.saved: dict[str, Saved] = {}
-        self.auditor.switched_at = self.users.switched_at
+        self.auditor.switched_at, self.auditor.widened = self.users.switched_at, self.users.widened
         self.offset_s, self.troubled = 0.0, 0
         self.ended_after_s = 0.0
         self._wanted_controllers = 0
@@ -152,6 +152,10 @@ class History:
         """The end of all troubles."""
         self.edge.say("no more faults")
         self.edge.end_faults()
+        # Clocks are set right, which is a jump too. No store lets in who is wrong by many minutes for long.
+        self.offset_s = 0.0
+        for controller in self.controllers.values():
+            controller.offset_s = 0.0
         self.machines.down_until = self.machines.full_until = 0.0
         self.machines.slow_jobs_until = self.machines.slow_gc_until = 0.0
         self._wanted_controllers = 1
@@ -257,8 +261,8 @@ class History:
             queued=self.scenario.queued,
             metrics=self.scenario.metrics,
             ended=self._ended,
-            turned=lambda _controller: self.auditor.turned(
-                self.server.all(self.machines.jobs), self.server.all(SEARCHES)
+            turned=lambda turned: self.auditor.turned(
+                turned, self.server.all(self.machines.jobs), self.server.all(SEARCHES)
             ),
             offset_s=self.offset_s,
         )

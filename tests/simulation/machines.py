@@ -11,6 +11,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from rcas.messages import EXIT_INTERRUPTED
 from simulation.apiserver import ApiServer, Object
 from simulation.timeline import Timeline, timestamp
 from simulation.trainer import Trainer
@@ -64,7 +65,7 @@ class Machines:
     """Acts on what changes in the API server; everything takes a little while, drawn from `random`.
 
     Attributes:
-        failed_pods: pods so far that ended badly, which their Jobs count.
+        failed_pods: pods so far that ended badly, and not because somebody took them away.
     """
 
     def __init__(
@@ -186,11 +187,11 @@ class Machines:
             status["succeeded"] = 1
             self._finish(job, [("SuccessCriteriaMet", "CompletionsReached"), ("Complete", "CompletionsReached")])
             return
+        self.failed_pods += not _taken_away(pod.body)
         action = _action(job, pod.body)
         if action == "Ignore":
             self._sync_later(job["metadata"]["name"])
             return
-        self.failed_pods += 1
         uid = job["metadata"]["uid"]
         self._failed[uid] = status["failed"] = self._failed.get(uid, 0) + 1
         if action == "FailJob":
@@ -389,11 +390,22 @@ def _ended(job: Object) -> bool:
     return any(found["type"] in {"Complete", "Failed"} for found in conditions)
 
 
+def _is_disrupted(pod: Object) -> bool:
+    return any(found["type"] == "DisruptionTarget" for found in pod["status"]["conditions"])
+
+
+def _exit_codes(pod: Object) -> set[int]:
+    states: list[Any] = [status["state"].get("terminated") for status in pod["status"]["containerStatuses"]]
+    return {state["exitCode"] for state in states if state}
+
+
+def _taken_away(pod: Object) -> bool:
+    return _is_disrupted(pod) or EXIT_INTERRUPTED in _exit_codes(pod)
+
+
 def _action(job: Object, pod: Object) -> str:
     """What the first rule of the podFailurePolicy that fits says of a failed pod."""
-    disrupted = any(found["type"] == "DisruptionTarget" for found in pod["status"]["conditions"])
-    states: list[Any] = [status["state"].get("terminated") for status in pod["status"]["containerStatuses"]]
-    codes = {state["exitCode"] for state in states if state}
+    disrupted, codes = _is_disrupted(pod), _exit_codes(pod)
     for rule in job["spec"].get("podFailurePolicy", {}).get("rules", []):
         if (rule.get("onPodConditions") and disrupted) or codes & set(rule.get("onExitCodes", {}).get("values", ())):
             return rule["action"]

@@ -20,6 +20,7 @@ from simulation.defects import DEFECTS, Defect
 
 TABLE = Path(__file__).with_name("MUTATIONS.md")
 HISTORIES = 2000
+LONGEST_S = 3600
 _HEAD = """# Does the simulation catch a broken protocol?
 
 Each line is a defect made by hand in the code (`defects.py`), one at a time, the first history, counted from seed 0,
@@ -77,7 +78,7 @@ def try_defect(defect: Defect, histories: int, references: str) -> Found:
     began = time.monotonic()
     command = [sys.executable, "-m", "simulation.mutant", defect.name, str(histories), references]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST_S)
     if done.returncode:
         raise RuntimeError(f"{defect.name}: {done.stderr[-3000:]}")
     answer = json.loads(done.stdout)

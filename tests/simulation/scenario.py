@@ -76,7 +76,7 @@ def draw(random: Random) -> Scenario:
         apart_s=random.choice((0.0, 30.0, 120.0)),
         nodes=tuple(random.choice((1, 2, 4)) for _ in range(random.randint(1, 3))),
         page=random.choice((1, 2, 3, 250, 250)),
-        epoch_s=random.choice((1.0, 3.0, 8.0)),
+        epoch_s=random.choice((1.0, 3.0, 8.0, 20.0)),
         queued=random.random() < 0.1,
         controllers=2 if random.random() < 0.05 else 1,
         metrics=random.random() < 0.1,

@@ -65,9 +65,17 @@ def _controller_killed(history: History, fault: Fault) -> bool:
 
 def _clock_jump(history: History, fault: Fault) -> bool:
     jump_s = _JUMPS_S[int(fault.pick * len(_JUMPS_S))]
-    history.offset_s += jump_s
-    for controller in history.controllers.values():
-        controller.offset_s += jump_s
+
+    def jump() -> None:
+        history.edge.say(f"clocks jump by {jump_s:g} s")
+        history.offset_s += jump_s
+        for controller in history.controllers.values():
+            controller.offset_s += jump_s
+
+    if fault.seconds > 20:
+        history.edge.after_a_failure(jump)
+    else:
+        jump()
     return True
 
 

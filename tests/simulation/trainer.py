@@ -105,7 +105,7 @@ class Trainer:
             self._patiently("create", self._result, self._create(self._result, self._content()), RESULT_S, self._told)
             return
         self._in_epoch = True
-        self._after(self.epoch_s * self.random.uniform(0.7, 1.3), self._epoch_ends)
+        self._after(self.epoch_s * self.random.uniform(0.4, 2.0), self._epoch_ends)
 
     def _epoch_ends(self) -> None:
         self._in_epoch = False

@@ -25,6 +25,7 @@ class Users:
         cancelled, deleted: names of searches that a user has ended so.
         failures: how often a search was seen to have failed.
         switched_at: when a search was last paused or cancelled, by uid.
+        widened: uids of searches whose parallelism was changed.
     """
 
     def __init__(self, timeline: Timeline, random: Random, server: ApiServer, foreign: set[str], jobs: str) -> None:
@@ -33,6 +34,7 @@ class Users:
         self.cancelled, self.deleted = set[str](), set[str]()
         self.failures = 0
         self.switched_at: dict[str, float] = {}
+        self.widened = set[str]()
 
     def create(self, wanted: Wanted) -> None:
         """`rcasctl submit`."""
@@ -50,6 +52,8 @@ class Users:
     def change(self, name: str, fields: Object) -> None:
         """Change a search's spec; nothing happens if it is gone."""
         found = self._server.all(SEARCHES).get(name)
+        if found and "parallelism" in fields:
+            self.widened.add(found["metadata"]["uid"])
         for switch in ("pause", "cancel"):
             if found and fields.get(switch) and not found["spec"].get(switch):
                 self.switched_at[found["metadata"]["uid"]] = self._timeline.now
