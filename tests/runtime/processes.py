@@ -30,7 +30,7 @@ def children(pid: int) -> list[int]:
 
 def workers_of(pid: int) -> list[int]:
     """Living trainer processes that `pid` has started."""
-    return [child for child in children(pid) if b"serve" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in children(pid) if b"serve" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")]
 
 
 def until(happened: Callable[[], object], what: str) -> None:
