@@ -22,15 +22,11 @@ def alive(pid: int) -> bool:
     return _stat(pid)[:1] not in ([], ["Z"], ["X"])
 
 
-def children(pid: int) -> list[int]:
-    """Living processes whose parent is `pid`."""
-    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return [child for child in pids if _stat(child)[1:2] == [str(pid)] and alive(child)]
-
-
 def workers_of(pid: int) -> list[int]:
     """Living trainer processes that `pid` has started."""
-    return [child for child in children(pid) if b"serve" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")]
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    children = [child for child in pids if _stat(child)[1:2] == [str(pid)] and alive(child)]
+    return [child for child in children if b"serve" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")]
 
 
 def until(happened: Callable[[], object], what: str) -> None:

@@ -25,7 +25,7 @@ from rcas.space import Space, Stage
 from rcas.spec import SearchSpec, build_spec
 from rcas.state import Ledger, checkpoint_name, read_head, read_result
 from rcas.stores.file import FileStore
-from runtime.processes import alive, children, until, workers_of
+from runtime.processes import alive, until, workers_of
 
 SPACE: dict[str, Any] = {
     "skeleton": "custom",
@@ -257,7 +257,7 @@ def test_what_waits_for_a_worker_is_an_attempt_that_runs(
         cluster.launch(name, a_fake_task())
     assert sorted(attempt.name for attempt in cluster.observe()) == ["one", "three", "two"]
     assert {attempt.outcome for attempt in cluster.observe()} == {None}
-    assert len(children(os.getpid())) == 1
+    assert len(workers_of(os.getpid())) == 1
 
 
 def test_an_evaluation_that_always_fails_ends_the_search_with_its_last_words(

@@ -247,6 +247,23 @@ DEFECTS = (
         "            self._looked_up.update(new)\n            new = []\n",
     ),
     Defect(
+        "others-jobs-cleared",
+        "an overtaken controller that has nothing to write clears away the other's ended Jobs (real)",
+        _STEP,
+        "self._dirty |= self.search.may_need(attempt.key) or not self.search.network_of(attempt.key)",
+        "pass",
+    ),
+    Defect(
+        "checkpoint-after-commit",
+        "checkpoints are deleted after the commit, so never if that is the controller's last act (real)",
+        _STEP,
+        "            self._store.delete(checkpoint_name(item.evaluation.key))\n"
+        '        self._commit(phase, hold.message if hold else "")\n',
+        '            pass\n        self._commit(phase, hold.message if hold else "")\n'
+        "        for item in collected:\n"
+        "            self._store.delete(checkpoint_name(item.evaluation.key))\n",
+    ),
+    Defect(
         "ends-with-attempts",
         "the last state still has attempts",
         _STEP,

@@ -80,6 +80,7 @@ class Edge:
         s3_down, api_down: an outage: (until when, which verbs, which error).
         late: whether an effect may come after its request was given up.
         acting: whose request is being carried out.
+        way_s: seconds that a request takes at most to its server, and its answer back; now and then much longer.
     """
 
     def __init__(self, timeline: Timeline, faults: list[Fault], strike: Callable[[Fault], None]) -> None:
@@ -98,6 +99,7 @@ class Edge:
         self._given_up: dict[tuple[str, str, str], float] = {}
         self.acting: Process | None = None
         self.log: list[str] = []
+        self.way_s = 0.04
 
     def end_faults(self) -> None:
         """Nothing strikes any more."""
@@ -164,6 +166,9 @@ class Edge:
         return number, own
 
     def _meet(self, fault: Fault, own: list[Fault]) -> None:
+        if fault.kind == "overtaken":
+            stands = "pause-after" if fault.pick > 0.5 else "pause-before"
+            own.append(fault._replace(kind=stands))
         if fault.kind in OF_A_REQUEST:
             own.append(fault)
         else:
@@ -179,7 +184,8 @@ class Edge:
         for fault in faults:
             self._struck(fault)
         random = process.random.random()
-        self._travel(process, random * 0.04 if random < 0.93 else random, kinds, "before")
+        way_s = random * self.way_s
+        self._travel(process, way_s if random < 0.93 else 20 * way_s, kinds, "before")
         if fault := kinds.get("error"):
             return self._fail(words, "not done", ways.not_done(), fault.pick)
         if self._then and edge == "api" and verb in _JOBS_AND_STATUS:
@@ -202,13 +208,13 @@ class Edge:
             self.say(f"{words} -> {getattr(error, 'response', {}).get('Error', {}).get('Code') or type(error)}")
             if verb == "get":
                 self._overtake(target)
-            self._travel(process, random * 0.04, kinds, "after")
+            self._travel(process, way_s, kinds, "after")
             raise
         self.acting = None
         self.say(f"{words} -> {answer[0] if isinstance(answer, tuple) else 'ok'}")
         if verb in {"get", "list"}:
             self._overtake(target)
-        self._travel(process, random * 0.04, kinds, "after")
+        self._travel(process, way_s, kinds, "after")
         if fault := kinds.get("lost") or kinds.get("lost-write"):
             return self._fail(words, "answer lost", ways.lost(), fault.pick)
         if verb == "list" and target.endswith("/searches"):

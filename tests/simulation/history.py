@@ -98,6 +98,7 @@ class History:
         self.began = self.timeline.now
         self.scenario = scenarios.draw(self.random("scenario"))
         self.edge = Edge(self.timeline, faults, lambda fault: strike(self, fault))
+        self.edge.way_s = self.scenario.way_s
         self.bucket = Bucket()
         nodes = [Node(f"node-{number}", room) for number, room in enumerate(self.scenario.nodes)]
         self.machines = Machines(

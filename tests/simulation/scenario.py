@@ -48,6 +48,7 @@ class Scenario(NamedTuple):
         epoch_s: of a training.
         queued: whether Jobs are created suspended and a queue admits them.
         controllers: at the beginning.
+        way_s: see `edge.Edge`.
         metrics: whether the controllers have real metrics.
     """
 
@@ -58,6 +59,7 @@ class Scenario(NamedTuple):
     epoch_s: float
     queued: bool
     controllers: int
+    way_s: float
     metrics: bool
 
 
@@ -79,6 +81,7 @@ def draw(random: Random) -> Scenario:
         epoch_s=random.choice((1.0, 3.0, 8.0, 20.0)),
         queued=random.random() < 0.1,
         controllers=2 if random.random() < 0.05 else 1,
+        way_s=random.choice((0.04, 0.04, 0.04, 0.002)),
         metrics=random.random() < 0.1,
     )
 

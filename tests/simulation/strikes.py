@@ -55,6 +55,12 @@ def _second_controller(history: History, fault: Fault) -> bool:
     return True
 
 
+def _overtaken(history: History, fault: Fault) -> bool:
+    """A second controller for as long as the first stands still, which then goes on as if it were alone."""
+    history.add_controller(fault.seconds)
+    return True
+
+
 def _controller_killed(history: History, fault: Fault) -> bool:
     alive = [one for one in history.controllers.values() if not one.dead]
     if chosen := _one(fault, alive):
@@ -273,6 +279,7 @@ _STRIKES: dict[str, Callable[[History, Fault], bool]] = {
     "api-outage": _api_outage,
     "compaction": _compaction,
     "second-controller": _second_controller,
+    "overtaken": _overtaken,
     "controller-killed": _controller_killed,
     "clock-jump": _clock_jump,
     "deaf": _deaf,
