@@ -102,6 +102,15 @@ class ApiContract:
         assert after["metadata"]["generation"] == 2
         assert after["status"]["phase"] == "Running"
 
+    def test_a_patch_of_an_old_version_is_refused(self, bed: Bed) -> None:
+        old = a_search(bed, "moved")
+        place = f"{searches(bed)}/moved"
+        named = {"metadata": {"resourceVersion": old["metadata"]["resourceVersion"]}}
+        new = bed.api.patch(f"{place}/status", {**named, "status": {"phase": "Running"}})
+        with pytest.raises(Conflict):
+            bed.api.patch(f"{place}/status", {**named, "status": {"phase": "Complete"}})
+        assert bed.api.get(place) == new
+
     def test_a_patch_that_changes_nothing_makes_no_new_version(self, bed: Bed) -> None:
         a_search(bed, "same")
         place, status = f"{searches(bed)}/same/status", {"status": {"phase": "Running"}}

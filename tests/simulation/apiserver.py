@@ -139,6 +139,9 @@ class ApiServer:
         return 200, b'{"kind":"List","metadata":%s,"items":[%s]}' % (json.dumps(metadata).encode(), items)
 
     def _patch(self, collection: str, found: Object, patch: Object, part: str | None) -> Handled:
+        version = patch.get("metadata", {}).get("resourceVersion")
+        if version not in (None, found["metadata"]["resourceVersion"]):
+            return _status(409, "the object has been modified; please apply your changes to the latest version")
         fields = ("status",) if part == "status" else ("spec", "metadata")
         before = json.dumps([found.get(field) for field in fields])
         for field in fields:

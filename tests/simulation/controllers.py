@@ -60,8 +60,8 @@ class Controller:
         busy: whether a pass is under way.
         deaf_until: it hears of no change before.
         listed_at: see `edge.Process`.
-        refused: (search uid, key, number) of attempts whose Job's name was taken by a foreign one, as it has
-            been told. refusing: of the request under way.
+        refused: (search uid, key, number) of attempts whose Job's name was taken by a foreign one, as far as it
+            knows. refusing: of the request under way.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Controller:
         self.deaf_until = self.listed_at = 0.0
         self.refused = set[tuple[str, str, int]]()
         self.refusing: tuple[str, str, int] | None = None
+        self._unseen: tuple[str, str, int] | None = None
         self._next: Appointment | None = None
         self.store = S3Store(
             LOCATION,
@@ -124,9 +125,18 @@ class Controller:
         if self._asked > allowed:
             raise Violation("at most 5 API requests a second", f"{self.name} has sent {self._asked}")
         self.refusing = None
-        answer = self._edge.api(self, verb, path, act)
-        if answer[0] == 409 and self.refusing:
+        looking, self._unseen = self._unseen if verb == "get" else None, None
+        status = 0
+        try:
+            answer = self._edge.api(self, verb, path, act)
+            status = answer[0]
+        finally:
+            if looking and status != 200:
+                # It could not see whose Job has the name, so it knows nothing of it.
+                self.refused.discard(looking)
+        if status == 409 and self.refusing:
             self.refused.add(self.refusing)
+            self._unseen = self.refusing
         return answer
 
     def now(self) -> float:

@@ -451,10 +451,15 @@ DEFECTS = (
         "patch-conflict-ends-it",
         "a status that somebody else is writing is an unforeseen error (real)",
         _NAMESPACE,
-        "        except Conflict as error:\n"
-        '            raise ClusterUnavailable(f"the status of {search.name} is being written by somebody else") '
-        "from error\n",
-        "",
+        "        except (NotFound, Conflict):\n            return\n",
+        "        except NotFound:\n            return\n",
+    ),
+    Defect(
+        "late-status",
+        "a status that arrives late is written over another controller's (real)",
+        _NAMESPACE,
+        '        metadata = {"resourceVersion": search.body["metadata"]["resourceVersion"]}\n',
+        "        metadata = dict[str, str]()\n",
     ),
     Defect(
         "no-rate-limit",

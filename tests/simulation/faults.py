@@ -56,7 +56,7 @@ OF_THE_WORLD = {
     "api-outage": 4,
     "compaction": 2,
     "second-controller": 4,
-    "overtaken": 3,
+    "overtaken": 5,
     "controller-killed": 3,
     "clock-jump": 4,
     "deaf": 2,

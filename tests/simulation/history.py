@@ -215,7 +215,8 @@ class History:
         """A checkpoint may stay of an evaluation that nobody needed, or if its writer had no chance to remove it."""
         result = f"{PREFIX}results/{checkpoint.rpartition('/')[2].removesuffix('.pt')}.json"
         saved = self.saved[checkpoint]
-        if result in self.bucket.objects and not saved.late and not saved.by.killed:
+        helpless = saved.late or saved.by.killed or saved.by.unanswered
+        if result in self.bucket.objects and not helpless:
             raise Violation("nothing is left", f"{checkpoint}, of a finished evaluation, by {saved.by.name}")
 
     def evaluations(self) -> int:

@@ -117,7 +117,8 @@ class Machines:
 
         def when_up() -> None:
             if self.timeline.now < self.down_until:
-                self.timeline.after(self.down_until - self.timeline.now + self.random.random(), when_up)
+                # It looks again and again, since the outage may end before its time.
+                self.timeline.after(min(self.down_until - self.timeline.now, 5) + self.random.random(), when_up)
             else:
                 act()
 

@@ -1,4 +1,4 @@
-"""Runs histories against one defect: `python -m simulation.mutant NAME HISTORIES REFERENCES`, a process of its own.
+"""Runs histories against one defect, in a process of its own: `python -m simulation.mutant NAME SEED HISTORIES REFERENCES`.
 
 The source of one module is changed when it is imported. What searches must decide comes from the unchanged code.
 """
@@ -55,8 +55,11 @@ def changed(source: str, defect: Defect) -> str:
     return source.replace(defect.old, defect.new)
 
 
-def main(name: str, histories: int, references: str) -> None:
-    """Print after how many histories it was caught, by which promise, the shortest schedule; null if it was not."""
+def main(name: str, first: int, histories: int, references: str) -> None:
+    """Print the first seed that catches it, by which promise, and the faults that this takes; null if none does.
+
+    Of a single history the faults are not thinned out.
+    """
     sys.meta_path.insert(0, _Finder(next(defect for defect in DEFECTS if defect.name == name)))
     from simulation import accuracy
     from simulation import faults as faulty
@@ -64,15 +67,18 @@ def main(name: str, histories: int, references: str) -> None:
     from simulation.replay import written
     from simulation.shrink import shrink
 
-    accuracy.references.update(pickle.loads(Path(references).read_bytes()))
-    for seed in range(histories):
+    if references:
+        accuracy.references.update(pickle.loads(Path(references).read_bytes()))
+    for seed in range(first, first + histories):
         outcome = run(seed)
         if outcome.broken:
-            schedule = shrink(seed, faulty.draw(Random(f"{seed}/faults")), outcome.broken)
-            print(json.dumps([seed + 1, outcome.broken, written(schedule)]))
+            schedule = faulty.draw(Random(f"{seed}/faults"))
+            if histories > 1:
+                schedule = shrink(seed, schedule, outcome.broken)
+            print(json.dumps([seed, outcome.broken, written(schedule)]))
             return
     print("null")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

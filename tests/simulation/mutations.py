@@ -23,11 +23,12 @@ HISTORIES = 2000
 LONGEST_S = 3600
 _HEAD = """# Does the simulation catch a broken protocol?
 
-Each line is a defect made by hand in the code (`defects.py`), one at a time, the first history, counted from seed 0,
-that breaks a promise because of it, and the faults that this takes (I/O, kind, which, seconds), thinned out. Made by
-`python -m simulation.mutations` in tests/; {caught} of {all} are caught within {histories:,} histories.
+Each line is a defect made by hand in the code (`defects.py`), one at a time, the first seed from 0 on whose history
+breaks a promise because of it, and the faults that this takes (I/O, kind, which, seconds), thinned out. Those that say
+"real" were in the code until the simulation found them. Made by `python -m simulation.mutations` in tests/;
+{caught} of {all} are caught within {histories:,} histories. `test_defects.py` tries each line again.
 
-| defect | what it does | caught by history | by the promise | with these faults |
+| defect | what it does | caught by seed | by the promise | with these faults |
 |---|---|---|---|---|
 """
 
@@ -36,13 +37,13 @@ class Found(NamedTuple):
     """What came of a defect.
 
     Attributes:
-        after: how many histories caught it; None if none did.
+        seed: of the first history that caught it; None if none did.
         promise: that was broken.
         schedule: the faults that it takes in this history.
     """
 
     defect: Defect
-    after: int | None
+    seed: int | None
     promise: str
     schedule: str
 
@@ -61,7 +62,7 @@ def main() -> None:
         found = list(pool.map(lambda defect: try_defect(defect, given.histories, references.name), chosen))
     if not given.names:
         TABLE.write_text(table(found, given.histories), encoding="utf-8")
-    missed = [one.defect.name for one in found if one.after is None]
+    missed = [one.defect.name for one in found if one.seed is None]
     print(f"{len(found) - len(missed)} of {len(found)} caught{'; missed: ' + ', '.join(missed) if missed else ''}")
     sys.exit(1 if missed else 0)
 
@@ -73,25 +74,30 @@ def references_of(histories: int) -> dict[str, accuracy.Reference | None]:
     return accuracy.references
 
 
-def try_defect(defect: Defect, histories: int, references: str) -> Found:
-    """Run histories in a process of its own until one catches it."""
+def try_defect(defect: Defect, histories: int, references: str = "", *, first: int = 0) -> Found:
+    """Run histories from this seed on, in a process of its own, until one catches it.
+
+    Args:
+        references: a file with what `references_of` found.
+    """
     began = time.monotonic()
-    command = [sys.executable, "-m", "simulation.mutant", defect.name, str(histories), references]
+    command = [sys.executable, "-m", "simulation.mutant", defect.name, str(first), str(histories), references]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST_S)
     if done.returncode:
         raise RuntimeError(f"{defect.name}: {done.stderr[-3000:]}")
     answer = json.loads(done.stdout)
     found = Found(defect, *answer) if answer else Found(defect, None, "", "")
-    print(f"{defect.name}: {found.after or 'MISSED'} {found.promise} ({time.monotonic() - began:.0f} s)", flush=True)
+    what = "MISSED" if found.seed is None else f"seed {found.seed}, {found.promise}"
+    print(f"{defect.name}: {what} ({time.monotonic() - began:.0f} s)", flush=True)
     return found
 
 
 def table(found: list[Found], histories: int) -> str:
     """The committed table."""
-    caught = sum(one.after is not None for one in found)
+    caught = sum(one.seed is not None for one in found)
     lines = [
-        f"| {one.defect.name} | {one.defect.what} | {one.after or 'not caught'} | {one.promise} "
+        f"| {one.defect.name} | {one.defect.what} | {'not caught' if one.seed is None else one.seed} | {one.promise} "
         f"| {one.schedule or 'none'} |\n"
         for one in found
     ]

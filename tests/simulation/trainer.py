@@ -46,7 +46,11 @@ class Machine(Protocol):
 
 
 class Trainer:
-    """One container. `ended` is called once, with exit code and last words."""
+    """One container. `ended` is called once, with exit code and last words.
+
+    Attributes:
+        unanswered: the store did not answer when it read or removed what it need not.
+    """
 
     def __init__(
         self,
@@ -59,7 +63,7 @@ class Trainer:
     ) -> None:
         self.name, self.machine, self.random, self.epoch_s = name, machine, random, epoch_s
         self._ended, self._order = ended, parsed(order)
-        self.alive, self.stopping, self.killed = True, False, False
+        self.alive, self.stopping, self.killed, self.unanswered = True, False, False, False
         self.epoch, self.resumed, self.seconds = 0, 0, 0.0
         self._next: Appointment | None = None
         self._in_epoch = False
@@ -193,6 +197,7 @@ class Trainer:
             elif must:
                 self._exit(1, "the store does not answer")
             else:
+                self.unanswered |= verb != "put"
                 then(None)
             return
         if self.alive:

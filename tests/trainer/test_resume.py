@@ -61,6 +61,7 @@ def test_weights_momentum_and_counters_do_not_notice_stops_at_any_batch(
 def test_killed_after_every_epoch_and_stopped_in_the_middle_of_one(tmp_path: Path) -> None:
     task = a_task(epochs=4, milestones=(1, 2), batch_size=16)
     undisturbed = evaluate(an_assignment(task, tmp_path), stop=lambda: False, report=lambda _: None, startup_s=0)
+    resumed = 0
     for epoch in (1, 2):
         process = start_training(task, tmp_path)
         wait_for_line(process, f"epoch {epoch} of 4")
@@ -68,15 +69,16 @@ def test_killed_after_every_epoch_and_stopped_in_the_middle_of_one(tmp_path: Pat
         process.communicate(timeout=60)
         assert not (tmp_path / "result.json").exists()
         if epoch == 1:
-            stop_in_the_middle(task, tmp_path)
+            resumed = stop_in_the_middle(task, tmp_path)
     finish(start_training(task, tmp_path))
     result = the_result(tmp_path)
     assert measured(result) == measured(undisturbed)
-    assert result.resumed == 3
+    assert result.resumed == resumed + 2
     assert {path.name for path in tmp_path.iterdir()} == {"a.json", "task.json", "result.json"}
 
 
-def stop_in_the_middle(task: Task, folder: Path) -> None:
+def stop_in_the_middle(task: Task, folder: Path) -> int:
+    """How often the checkpoint then says that the training was resumed: not once if the stop came before a batch."""
     process = start_training(task, folder)
     wait_for_line(process, "going on in epoch 2 at batch 1")
     process.send_signal(signal.SIGINT)
@@ -84,7 +86,9 @@ def stop_in_the_middle(task: Task, folder: Path) -> None:
     _, errors = process.communicate(timeout=60)
     assert process.returncode == EXIT_INTERRUPTED, errors
     assert "Traceback" not in errors
-    assert Checkpoint(LocalFile(folder / "checkpoint.pt"), task.key, task.protocol.sha256).load(CPU) is not None
+    state = Checkpoint(LocalFile(folder / "checkpoint.pt"), task.key, task.protocol.sha256).load(CPU)
+    assert state is not None
+    return state["progress"]["resumed"]
 
 
 def test_a_torn_checkpoint_starts_the_training_again(tmp_path: Path) -> None:

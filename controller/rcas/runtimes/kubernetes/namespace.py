@@ -128,14 +128,20 @@ class Namespace:
         self._jobs.pop(name, None)
 
     def write_status(self, search: Resource, status: Status) -> None:
-        """Replace the status of a search; one that is gone needs none."""
-        body = {"status": dict.fromkeys(Status.model_fields) | status.model_dump(mode="json")}
+        """Replace the status of a search as it was last seen.
+
+        One that somebody has changed since keeps its status: the next list shows it, and a status that arrives late,
+        after another controller's, must not undo that. One that is gone needs none.
+        """
+        metadata = {"resourceVersion": search.body["metadata"]["resourceVersion"]}
+        fields = dict.fromkeys(Status.model_fields) | status.model_dump(mode="json")
         try:
-            self._api.patch(f"{searches_path(self.name)}/{search.name}/status", body)
-        except NotFound:
+            written = self._api.patch(
+                f"{searches_path(self.name)}/{search.name}/status", {"metadata": metadata, "status": fields}
+            )
+        except (NotFound, Conflict):
             return
-        except Conflict as error:
-            raise ClusterUnavailable(f"the status of {search.name} is being written by somebody else") from error
+        self.searches[search.uid] = Resource(written)
 
 
 class JobCluster:
