@@ -455,13 +455,6 @@ DEFECTS = (
         "        except NotFound:\n            return\n",
     ),
     Defect(
-        "late-status",
-        "a status that arrives late is written over another controller's (real)",
-        _NAMESPACE,
-        '        metadata = {"resourceVersion": search.body["metadata"]["resourceVersion"]}\n',
-        "        metadata = dict[str, str]()\n",
-    ),
-    Defect(
         "no-rate-limit",
         "requests are sent as fast as they come up",
         _API,

@@ -49,7 +49,13 @@ _WRITES = {
     *("s3 put", "s3 delete", "api create", "api patch", "api delete"),
     *("trainer put", "trainer create", "trainer delete"),
 }
-WAITS_FOR = {"lost-write": _WRITES, "late": _WRITES, "crash-after-commit": {"s3 put"}, "compaction": {"api next"}}
+WAITS_FOR = {
+    "lost-write": _WRITES,
+    "late": _WRITES,
+    "crash-after-commit": {"s3 put"},
+    "overtaken": {"api list", "api next"},
+    "compaction": {"api next"},
+}
 """Kinds that wait for the next request of these."""
 OF_THE_WORLD = {
     "s3-outage": 4,

@@ -56,8 +56,13 @@ def _second_controller(history: History, fault: Fault) -> bool:
 
 
 def _overtaken(history: History, fault: Fault) -> bool:
-    """A second controller for as long as the first stands still, which then goes on as if it were alone."""
+    """A second controller for as long as the first stands still, which then goes on as if it were alone.
+
+    Half the time the second has more to launch than the first knew of.
+    """
     history.add_controller(fault.seconds)
+    if int(fault.pick * 1000) % 2 and (found := _search(history, fault)):
+        history.users.change(found["metadata"]["name"], {"parallelism": 4})
     return True
 
 
