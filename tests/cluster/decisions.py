@@ -22,7 +22,7 @@ class Outcome:
     Attributes:
         rules: paths, accuracies and queues of every rule, as stored.
         read: networks whose results decisions rest on.
-        results: all results in its store by key, without what depends on the machine.
+        results: those of its protocol in its store by key, without what depends on the machine.
     """
 
     head: Head
@@ -44,7 +44,8 @@ def outcome_of(installation: Installation, name: str) -> Outcome:
     results = dict[str, dict[str, Any]]()
     for found in installation.names("results/"):
         result = json.loads(installation.object(found) or b"")
-        results[result["key"]] = {field: result[field] for field in result if field not in OF_THE_MACHINE}
+        if result["protocol_sha256"] == head.state.protocol.sha256:
+            results[result["key"]] = {field: result[field] for field in result if field not in OF_THE_MACHINE}
     return Outcome(
         head, [rule.model_dump(mode="json") for rule in rules], {n for rule in rules for n in rule.measured}, results
     )

@@ -208,10 +208,10 @@ class Answer(NamedTuple):
     body: Object
 
 
-def ask(method: str, path: str, body: Object | None = None) -> Answer:
+def ask(method: str, path: str, body: Object | None = None, *, within_s: float = 20) -> Answer:
     """One request to the API server, where kubectl would be too slow or say too little. PATCH merges."""
     try:
-        with opened(method, path, body) as answer:
+        with opened(method, path, body, within_s=within_s) as answer:
             return Answer(answer.status, json.load(answer))
     except urllib.error.HTTPError as error:
         return Answer(error.code, json.load(error))

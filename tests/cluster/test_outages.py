@@ -7,12 +7,13 @@ import time
 from cluster.conftest import SEARCH_S, Install
 from cluster.decisions import Outcome, assert_counted_once, assert_nothing_left, assert_same_decisions, outcome_of
 from cluster.installation import Installation
-from cluster.machine import killed, paused, run
+from cluster.machine import NODES, killed, paused, ready_nodes
 from cluster.resuming import RESUME_S
 from cluster.waiting import until
 
 NAME = "outages"
 OUTAGE_S = 60
+BACK_S = 120
 SAID_S = 90
 """A store that hangs is asked three times, for 20 s each: twice to write, and once whether that has succeeded."""
 
@@ -34,7 +35,8 @@ def test_a_minute_without_s3_and_one_without_an_api_server(install: Install, ref
 
     with killed("apiserver"):
         time.sleep(OUTAGE_S)
-    until("the API server", lambda: run("kubectl", "get", "--raw", "/readyz").returncode == 0)
+    # Kubelets take their time to find it again, and no pod starts before.
+    until("the API server and the nodes", lambda: ready_nodes() == NODES, within_s=BACK_S)
     installation.wait_for_evaluations(NAME, known + 1, within_s=RESUME_S)
 
     installation.wait_for_phase(NAME, "Complete", within_s=SEARCH_S)

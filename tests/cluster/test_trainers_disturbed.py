@@ -51,8 +51,7 @@ def wait_for_result(installation: Installation, key: str) -> None:
 
 def tamper_with_a_told_result(installation: Installation) -> tuple[str, bytes]:
     """Overwrite a result that the search knows: it must not read it again. Returns its name and what it was."""
-    head = installation.head(NAME)
-    assert head
+    head = installation.wait_for_evaluations(NAME, 1)
     for name in installation.names("results/"):
         data = installation.object(name)
         if data and any(f'"{network}"'.encode() in data for network in head.state.search.results):

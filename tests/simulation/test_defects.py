@@ -15,7 +15,6 @@ from simulation.mutations import TABLE, try_defect
 from simulation.shrink import thinned
 
 
-
 def rows() -> dict[str, tuple[int, str]]:
     """(seed, promise) by the name of the defect, as the table has them."""
     cells = [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]

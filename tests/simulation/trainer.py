@@ -49,7 +49,7 @@ class Trainer:
     """One container. `ended` is called once, with exit code and last words.
 
     Attributes:
-        unanswered: the store did not answer when it read or removed what it need not.
+        unanswered: the store did not answer when, told to end, it looked for what it need not leave.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class Trainer:
             elif must:
                 self._exit(1, "the store does not answer")
             else:
-                self.unanswered |= verb != "put"
+                self.unanswered |= self.stopping and verb != "put"
                 then(None)
             return
         if self.alive:

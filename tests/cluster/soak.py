@@ -1,0 +1,304 @@
+"""Searches, one after the other, while everything that they rest on is killed again and again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from http.client import HTTPException
+from typing import Any, NamedTuple
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cluster import machine
+from cluster.buckets import BUCKET
+from cluster.decisions import Outcome, assert_counted_once, assert_same_decisions, outcome_of
+from cluster.installation import CONTROLLER, Installation
+from cluster.machine import ask
+from cluster.strikes import Missed, Strikes, Undo
+from cluster.waiting import until
+from rcas.state import Head
+
+BETWEEN_S = (1.0, 14.0)
+"""From one strike to the next."""
+CLEARED_S = 180.0
+"""How long Jobs and pods of a search that has ended may stay, while things go on being killed."""
+ENDS_S = 900.0
+"""How long the last searches may take when nothing is killed any more."""
+_LOOK_S = 0.5
+_NO_ANSWER = (OSError, HTTPException, BotoCoreError, ClientError)
+
+
+class Lane(NamedTuple):
+    """A search to run again and again, and what it decides when nobody disturbs it."""
+
+    spec: Mapping[str, Any]
+    reference: Outcome
+
+
+@dataclass
+class Run:
+    """One search under way. `completed_at`: when that was seen; `epoch`: of its state, when last seen."""
+
+    lane: int
+    name: str
+    uid: str = ""
+    completed_at: float | None = None
+    head: Head | None = None
+
+
+@dataclass
+class Return:
+    """A controller that was ended. `epochs`: of the searches that its successor has not taken over yet."""
+
+    gone_at: float
+    epochs: dict[str, int]
+    back_at: float | None = None
+
+
+@dataclass
+class Figures:
+    """What came of it.
+
+    Attributes:
+        strikes: by kind. missed: that found nothing to strike.
+        repeats: trainings that ended without a result and began again.
+        resumed_s: from the start of a controller to its taking over of each search that was running; gone_s: the same
+            from the end of the one before, so with what Kubernetes takes to start a container.
+        differences: decisions other than the reference's, counts that do not fit, searches that failed.
+        left: Jobs, pods, and checkpoints of evaluations that have a result.
+    """
+
+    took_s: float = 0.0
+    strikes: Counter[str] = field(default_factory=Counter[str])
+    missed: int = 0
+    searches: int = 0
+    evaluations: int = 0
+    repeats: int = 0
+    resumed_s: list[float] = field(default_factory=list[float])
+    gone_s: list[float] = field(default_factory=list[float])
+    differences: list[str] = field(default_factory=list[str])
+    left: list[str] = field(default_factory=list[str])
+
+    def __str__(self) -> str:
+        strikes = "\n".join(f"| {kind} | {count} |" for kind, count in self.strikes.most_common())
+        return (
+            f"| struck | times |\n|---|---:|\n{strikes}\n| **together** | **{self.strikes.total()}** |\n\n"
+            f"{self.took_s:.0f} s; {self.searches} searches of {self.evaluations} evaluations; {self.repeats} "
+            f"trainings were cut off and repeated; {self.missed} strikes found nothing to strike.\n"
+            f"A search is taken over {_spread(self.resumed_s)} after the controller's start, "
+            f"{_spread(self.gone_s)} after its predecessor's end ({len(self.resumed_s)} times).\n"
+            f"{len(self.differences)} differences, {len(self.left)} things left.\n"
+            + "".join(f"- {line}\n" for line in [*self.differences, *self.left])
+        )
+
+
+class Soak:
+    """Disturbs an installation and watches what becomes of its searches."""
+
+    def __init__(self, installation: Installation, lanes: Sequence[Lane], draw: random.Random) -> None:
+        self._installation, self._lanes, self._draw = installation, lanes, draw
+        self._kinds = Strikes(installation, machine.RUN / "s3").kinds
+        self._undos = list[tuple[float, Undo]]()
+        self._returns = list[Return]()
+        self._runs = list[Run]()
+        self._numbers = 0
+        self._s3 = boto3.client(
+            "s3",
+            endpoint_url=machine.S3_URL,
+            aws_access_key_id=machine.S3_KEY,
+            aws_secret_access_key=machine.S3_SECRET,
+            region_name="us-east-1",
+            config=Config(
+                s3={"addressing_style": "path"}, connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1}
+            ),
+        )
+        self.figures = Figures()
+
+    def run(self, seconds: float) -> Figures:
+        """Strike for so long, then let the searches end."""
+        began = time.monotonic()
+        strike_at = began + 20
+        for lane in range(len(self._lanes)):
+            self._submit(lane)
+        try:
+            while time.monotonic() < began + seconds:
+                self._undo()
+                self._look(again=True)
+                if time.monotonic() >= strike_at:
+                    self._strike()
+                    strike_at = time.monotonic() + self._draw.uniform(*BETWEEN_S)
+                time.sleep(_LOOK_S)
+            self.figures.took_s = time.monotonic() - began
+        finally:
+            self._undo(all_of_them=True)
+        until("the searches to end", self._ended, within_s=ENDS_S, every_s=_LOOK_S)
+        return self.figures
+
+    # Strikes.
+
+    def _strike(self) -> None:
+        away = {undo.name for _, undo in self._undos}
+        kind = self._draw.choices(list(self._kinds), [weight for weight, _ in self._kinds.values()])[0]
+        part = kind.lower().split()[0]
+        if any(name.startswith(part) for name in away):
+            self.figures.missed += 1
+            return
+        epochs = {run.uid: run.head.epoch for run in self._runs if run.head and not run.completed_at}
+        try:
+            undo = self._kinds[kind][1](self._draw)
+        except (Missed, *_NO_ANSWER):
+            self.figures.missed += 1
+            return
+        now = time.time()
+        print(f"{datetime.fromtimestamp(now):%H:%M:%S} {kind}", flush=True)
+        self.figures.strikes[kind] += 1
+        if undo:
+            self._undos.append((time.monotonic() + undo.after_s, undo))
+        if kind in {"controller kill -9", "controller pod deleted"}:
+            # Only the last return is watched: the one before has come to nothing.
+            self._returns = [Return(now, epochs)]
+
+    def _undo(self, *, all_of_them: bool = False) -> None:
+        now = time.monotonic()
+        due = [pair for pair in self._undos if all_of_them or pair[0] <= now]
+        for pair in due:
+            pair[1].act()
+            self._undos.remove(pair)
+
+    # Searches.
+
+    def _submit(self, lane: int) -> None:
+        self._numbers += 1
+        self._runs.append(Run(lane, f"soak-{lane}-{self._numbers}"))
+
+    def _ended(self) -> bool:
+        self._look(again=False)
+        return not self._runs
+
+    def _look(self, *, again: bool) -> None:
+        if {undo.name for _, undo in self._undos} & {"s3", "apiserver", "etcd"}:
+            return
+        try:
+            self._look_for_returns()
+            for run in list(self._runs):
+                self._look_at(run, again=again)
+        except _NO_ANSWER as error:
+            print(f"not seen: {str(error)[:150]}", flush=True)
+
+    def _look_at(self, run: Run, *, again: bool) -> None:
+        if not run.uid:
+            self._create(run)
+            return
+        run.head = self._head(run) or run.head
+        if run.completed_at is None:
+            phase = self._resource(run).get("status", {}).get("phase")
+            if phase == "Failed":
+                self._end(run, f"{run.name} failed: {self._resource(run)['status']}", again=again)
+            elif phase == "Complete":
+                run.completed_at = time.monotonic()
+            return
+        left = self._left(run)
+        if left and time.monotonic() < run.completed_at + CLEARED_S:
+            return
+        self.figures.left += left
+        outcome = outcome_of(self._installation, run.name)
+        self._end(run, self._judged(run, outcome), again=again)
+
+    def _create(self, run: Run) -> None:
+        path = f"/apis/rcas.dev/v1alpha1/namespaces/{self._installation.namespace}/searches/{run.name}"
+        if ask("GET", path, within_s=3).status == 404:
+            try:
+                self._installation.submit(run.name, {**self._lanes[run.lane].spec, "max_attempts": 1000})
+            except AssertionError as error:
+                print(f"not submitted: {str(error)[:150]}", flush=True)
+                return
+        run.uid = ask("GET", path, within_s=3).body["metadata"]["uid"]
+
+    def _resource(self, run: Run) -> machine.Object:
+        path = f"/apis/rcas.dev/v1alpha1/namespaces/{self._installation.namespace}/searches/{run.name}"
+        return ask("GET", path, within_s=3).body
+
+    def _head(self, run: Run) -> Head | None:
+        namespace = self._installation.namespace
+        key = f"{namespace}/searches/{namespace}/{run.name}/{run.uid}/state.json"
+        try:
+            return Head.model_validate_json(self._s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+        except self._s3.exceptions.NoSuchKey:
+            return None
+
+    def _left(self, run: Run) -> list[str]:
+        """Jobs and pods of the search that are still there."""
+        selector = f"?labelSelector=rcas.dev%2Fsearch-uid%3D{run.uid}"
+        namespace = self._installation.namespace
+        paths = (f"/apis/batch/v1/namespaces/{namespace}/jobs", f"/api/v1/namespaces/{namespace}/pods")
+        found = [body for path in paths for body in ask("GET", f"{path}{selector}", within_s=3).body.get("items", [])]
+        return [f"{run.name}: {body['metadata']['name']}" for body in found]
+
+    def _judged(self, run: Run, outcome: Outcome) -> str | None:
+        """What differs from the reference."""
+        counters = outcome.head.state.counters
+        self.figures.evaluations += counters.trained
+        self.figures.repeats += counters.interruptions + counters.failures
+        checkpoints = self._installation.names("checkpoints/")
+        kept = [name for name in checkpoints if name.removeprefix("checkpoints/")[:64] in outcome.results]
+        self.figures.left += [f"{run.name}: {name}" for name in kept]
+        try:
+            assert_same_decisions(outcome, self._lanes[run.lane].reference)
+            assert_counted_once(outcome)
+            assert counters.reused == 0, f"{counters.reused} evaluations were there before the search"
+        except AssertionError as error:
+            return f"{run.name}: {error}"
+        finally:
+            for name in [*(f"results/{key}.json" for key in outcome.results), *kept]:
+                self._installation.delete(name)
+        return None
+
+    def _end(self, run: Run, difference: str | None, *, again: bool) -> None:
+        print(f"{datetime.now():%H:%M:%S} {run.name} ends{': ' + difference if difference else ''}", flush=True)
+        self.figures.searches += 1
+        self.figures.differences += [difference] if difference else []
+        self._runs.remove(run)
+        if again:
+            self._submit(run.lane)
+
+    # Controllers that come back.
+
+    def _look_for_returns(self) -> None:
+        for waiting in list(self._returns):
+            waiting.back_at = waiting.back_at or self._started_at(waiting.gone_at)
+            for run in self._runs:
+                before = waiting.epochs.get(run.uid)
+                head = self._head(run) if before is not None else None
+                if head and before is not None and head.epoch > before:
+                    del waiting.epochs[run.uid]
+                    self.figures.resumed_s.append(time.time() - (waiting.back_at or time.time()))
+                    self.figures.gone_s.append(time.time() - waiting.gone_at)
+            if not waiting.epochs:
+                self._returns.remove(waiting)
+
+    def _started_at(self, after: float) -> float | None:
+        """When a controller's container started, if that was after a moment. Kubernetes tells whole seconds."""
+        selector = CONTROLLER.replace("=", "%3D").replace(",", "%2C").replace("/", "%2F")
+        path = f"/api/v1/namespaces/{self._installation.namespace}/pods?labelSelector={selector}"
+        for pod in ask("GET", path, within_s=3).body.get("items", []):
+            for status in pod["status"].get("containerStatuses", []):
+                running = status["state"].get("running")
+                if running and (at := datetime.fromisoformat(running["startedAt"]).timestamp()) >= int(after):
+                    return max(at, after)
+        return None
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)] if ordered else 0.0
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"p50 {quantile(values, 0.5):.1f} s, p99 {quantile(values, 0.99):.1f} s"
