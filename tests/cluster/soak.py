@@ -20,7 +20,7 @@ from cluster.buckets import BUCKET
 from cluster.decisions import Outcome, assert_counted_once, assert_same_decisions, outcome_of
 from cluster.installation import CONTROLLER, Installation
 from cluster.machine import ask
-from cluster.strikes import Missed, Strikes, Undo
+from cluster.strikes import Missed, Strikes, Undo, done
 from cluster.waiting import until
 from rcas.state import Head
 
@@ -31,7 +31,7 @@ CLEARED_S = 180.0
 ENDS_S = 900.0
 """How long the last searches may take when nothing is killed any more."""
 _LOOK_S = 0.5
-_NO_ANSWER = (OSError, HTTPException, BotoCoreError, ClientError)
+_NO_ANSWER = (OSError, HTTPException, BotoCoreError, ClientError, Missed)
 
 
 class Lane(NamedTuple):
@@ -43,13 +43,21 @@ class Lane(NamedTuple):
 
 @dataclass
 class Run:
-    """One search under way. `completed_at`: when that was seen; `epoch`: of its state, when last seen."""
+    """One search under way.
+
+    Attributes:
+        completed_at: when that was seen.
+        head: its state, when last seen.
+        outcome: what it has decided, once it has ended. left: what is still there then.
+    """
 
     lane: int
     name: str
     uid: str = ""
     completed_at: float | None = None
     head: Head | None = None
+    outcome: Outcome | None = None
+    left: list[str] = field(default_factory=list[str])
 
 
 @dataclass
@@ -152,7 +160,7 @@ class Soak:
         epochs = {run.uid: run.head.epoch for run in self._runs if run.head and not run.completed_at}
         try:
             undo = self._kinds[kind][1](self._draw)
-        except (Missed, *_NO_ANSWER):
+        except _NO_ANSWER:
             self.figures.missed += 1
             return
         now = time.time()
@@ -188,8 +196,9 @@ class Soak:
             self._look_for_returns()
             for run in list(self._runs):
                 self._look_at(run, again=again)
-        except _NO_ANSWER as error:
-            print(f"not seen: {str(error)[:150]}", flush=True)
+        except (*_NO_ANSWER, AssertionError):
+            # What does not answer is looked at again later.
+            return
 
     def _look_at(self, run: Run, *, again: bool) -> None:
         if not run.uid:
@@ -203,12 +212,23 @@ class Soak:
             elif phase == "Complete":
                 run.completed_at = time.monotonic()
             return
-        left = self._left(run)
-        if left and time.monotonic() < run.completed_at + CLEARED_S:
-            return
-        self.figures.left += left
-        outcome = outcome_of(self._installation, run.name)
-        self._end(run, self._judged(run, outcome), again=again)
+        if run.outcome is None:
+            left = self._left(run)
+            if left and time.monotonic() < run.completed_at + CLEARED_S:
+                return
+            run.left = left
+            run.outcome = outcome_of(self._installation, run.name)
+        self._clear_away(run, run.outcome)
+        self._end(run, self._judged(run, run.outcome), again=again)
+
+    def _clear_away(self, run: Run, outcome: Outcome) -> None:
+        """Delete its results, so that the next search must train anew, and checkpoints that should not be there."""
+        for name in self._installation.names("checkpoints/"):
+            if name.removeprefix("checkpoints/")[:64] in outcome.results:
+                run.left.append(f"{run.name}: {name}")
+                self._installation.delete(name)
+        for key in outcome.results:
+            self._installation.delete(f"results/{key}.json")
 
     def _create(self, run: Run) -> None:
         path = f"/apis/rcas.dev/v1alpha1/namespaces/{self._installation.namespace}/searches/{run.name}"
@@ -218,11 +238,11 @@ class Soak:
             except AssertionError as error:
                 print(f"not submitted: {str(error)[:150]}", flush=True)
                 return
-        run.uid = ask("GET", path, within_s=3).body["metadata"]["uid"]
+        run.uid = done(ask("GET", path, within_s=3))["metadata"]["uid"]
 
     def _resource(self, run: Run) -> machine.Object:
         path = f"/apis/rcas.dev/v1alpha1/namespaces/{self._installation.namespace}/searches/{run.name}"
-        return ask("GET", path, within_s=3).body
+        return done(ask("GET", path, within_s=3))
 
     def _head(self, run: Run) -> Head | None:
         namespace = self._installation.namespace
@@ -237,7 +257,7 @@ class Soak:
         selector = f"?labelSelector=rcas.dev%2Fsearch-uid%3D{run.uid}"
         namespace = self._installation.namespace
         paths = (f"/apis/batch/v1/namespaces/{namespace}/jobs", f"/api/v1/namespaces/{namespace}/pods")
-        found = [body for path in paths for body in ask("GET", f"{path}{selector}", within_s=3).body.get("items", [])]
+        found = [body for path in paths for body in done(ask("GET", f"{path}{selector}", within_s=3))["items"]]
         return [f"{run.name}: {body['metadata']['name']}" for body in found]
 
     def _judged(self, run: Run, outcome: Outcome) -> str | None:
@@ -245,18 +265,13 @@ class Soak:
         counters = outcome.head.state.counters
         self.figures.evaluations += counters.trained
         self.figures.repeats += counters.interruptions + counters.failures
-        checkpoints = self._installation.names("checkpoints/")
-        kept = [name for name in checkpoints if name.removeprefix("checkpoints/")[:64] in outcome.results]
-        self.figures.left += [f"{run.name}: {name}" for name in kept]
+        self.figures.left += run.left
         try:
             assert_same_decisions(outcome, self._lanes[run.lane].reference)
             assert_counted_once(outcome)
             assert counters.reused == 0, f"{counters.reused} evaluations were there before the search"
         except AssertionError as error:
             return f"{run.name}: {error}"
-        finally:
-            for name in [*(f"results/{key}.json" for key in outcome.results), *kept]:
-                self._installation.delete(name)
         return None
 
     def _end(self, run: Run, difference: str | None, *, again: bool) -> None:
@@ -286,7 +301,7 @@ class Soak:
         """When a controller's container started, if that was after a moment. Kubernetes tells whole seconds."""
         selector = CONTROLLER.replace("=", "%3D").replace(",", "%2C").replace("/", "%2F")
         path = f"/api/v1/namespaces/{self._installation.namespace}/pods?labelSelector={selector}"
-        for pod in ask("GET", path, within_s=3).body.get("items", []):
+        for pod in done(ask("GET", path, within_s=3))["items"]:
             for status in pod["status"].get("containerStatuses", []):
                 running = status["state"].get("running")
                 if running and (at := datetime.fromisoformat(running["startedAt"]).timestamp()) >= int(after):

@@ -18,7 +18,7 @@ MARGIN_BYTES = 64 * 1024
 
 
 class Missed(Exception):
-    """There was nothing to strike, or no way to it, because of something else that is broken just now."""
+    """There was nothing to strike or to see, or no way to it: something else is broken just now."""
 
 
 class Undo(NamedTuple):
@@ -89,18 +89,18 @@ class Strikes:
             "kind": "Eviction",
             "metadata": {"name": name, "namespace": self._namespace},
         }
-        _done(ask("POST", f"{self._path('v1', 'pods')}/{name}/eviction", body))
+        done(ask("POST", f"{self._path('v1', 'pods')}/{name}/eviction", body))
 
     def _training_deleted(self, draw: random.Random) -> None:
         self._delete_pod(self._pod(OURS, draw))
 
     def _job_deleted(self, draw: random.Random) -> None:
-        jobs = _done(ask("GET", f"{self._path('batch/v1', 'jobs')}?labelSelector={_escaped(OURS)}"))["items"]
+        jobs = done(ask("GET", f"{self._path('batch/v1', 'jobs')}?labelSelector={_escaped(OURS)}"))["items"]
         if not jobs:
             raise Missed("no Job")
         policy = draw.choice(("Background", "Foreground"))
         path = f"{self._path('batch/v1', 'jobs')}/{draw.choice(jobs)['metadata']['name']}"
-        _done(ask("DELETE", path, {"propagationPolicy": policy}))
+        done(ask("DELETE", path, {"propagationPolicy": policy}))
 
     # Parts of the cluster, and the store.
 
@@ -124,7 +124,7 @@ class Strikes:
         return f"/{'api' if version == 'v1' else 'apis'}/{version}/namespaces/{self._namespace}/{kind}"
 
     def _pod(self, selector: str, draw: random.Random) -> Object:
-        found = _done(ask("GET", f"{self._path('v1', 'pods')}?labelSelector={_escaped(selector)}"))["items"]
+        found = done(ask("GET", f"{self._path('v1', 'pods')}?labelSelector={_escaped(selector)}"))["items"]
         running = [pod for pod in found if is_running(pod)]
         if not running:
             raise Missed("no pod")
@@ -132,14 +132,15 @@ class Strikes:
 
     def _delete_pod(self, pod: Object, grace_s: int | None = None) -> None:
         body = {} if grace_s is None else {"gracePeriodSeconds": grace_s}
-        _done(ask("DELETE", f"{self._path('v1', 'pods')}/{pod['metadata']['name']}", body))
+        done(ask("DELETE", f"{self._path('v1', 'pods')}/{pod['metadata']['name']}", body))
 
 
 def _escaped(selector: str) -> str:
     return selector.replace("=", "%3D").replace(",", "%2C").replace("/", "%2F")
 
 
-def _done(answer: machine.Answer) -> Object:
+def done(answer: machine.Answer) -> Object:
+    """What the API server answers. Raises Missed if it refuses."""
     if answer.status >= 300:
         raise Missed(f"the API server says {answer.status}")
     return answer.body

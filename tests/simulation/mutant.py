@@ -1,4 +1,4 @@
-"""Runs histories against one defect, in a process of its own: `python -m simulation.mutant NAME SEED HISTORIES REFERENCES`.
+"""Runs histories against one defect, in a process of its own: `... simulation.mutant NAME SEED HISTORIES REFERENCES`.
 
 The source of one module is changed when it is imported. What searches must decide comes from the unchanged code.
 """

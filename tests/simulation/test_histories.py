@@ -8,7 +8,7 @@ import pytest
 
 from simulation.many import many
 
-HISTORIES = int(os.environ.get("RCAS_HISTORIES", "1000"))
+HISTORIES = int(os.environ.get("RCAS_HISTORIES", "10000"))
 PROCESSES = 2
 
 
