@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http.client import HTTPException
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import boto3
 from botocore.config import Config
@@ -20,11 +21,11 @@ from cluster.buckets import BUCKET
 from cluster.decisions import Outcome, assert_counted_once, assert_same_decisions, outcome_of
 from cluster.installation import CONTROLLER, Installation
 from cluster.machine import ask
-from cluster.strikes import Missed, Strikes, Undo, done
+from cluster.strikes import Missed, Strikes, Undo, asked
 from cluster.waiting import until
 from rcas.state import Head
 
-BETWEEN_S = (1.0, 14.0)
+BETWEEN_S = (1.0, 10.0)
 """From one strike to the next."""
 CLEARED_S = 180.0
 """How long Jobs and pods of a search that has ended may stay, while things go on being killed."""
@@ -238,11 +239,11 @@ class Soak:
             except AssertionError as error:
                 print(f"not submitted: {str(error)[:150]}", flush=True)
                 return
-        run.uid = done(ask("GET", path, within_s=3))["metadata"]["uid"]
+        run.uid = asked("GET", path)["metadata"]["uid"]
 
     def _resource(self, run: Run) -> machine.Object:
         path = f"/apis/rcas.dev/v1alpha1/namespaces/{self._installation.namespace}/searches/{run.name}"
-        return done(ask("GET", path, within_s=3))
+        return asked("GET", path)
 
     def _head(self, run: Run) -> Head | None:
         namespace = self._installation.namespace
@@ -257,7 +258,7 @@ class Soak:
         selector = f"?labelSelector=rcas.dev%2Fsearch-uid%3D{run.uid}"
         namespace = self._installation.namespace
         paths = (f"/apis/batch/v1/namespaces/{namespace}/jobs", f"/api/v1/namespaces/{namespace}/pods")
-        found = [body for path in paths for body in done(ask("GET", f"{path}{selector}", within_s=3))["items"]]
+        found = [body for path in paths for body in asked("GET", f"{path}{selector}")["items"]]
         return [f"{run.name}: {body['metadata']['name']}" for body in found]
 
     def _judged(self, run: Run, outcome: Outcome) -> str | None:
@@ -299,9 +300,8 @@ class Soak:
 
     def _started_at(self, after: float) -> float | None:
         """When a controller's container started, if that was after a moment. Kubernetes tells whole seconds."""
-        selector = CONTROLLER.replace("=", "%3D").replace(",", "%2C").replace("/", "%2F")
-        path = f"/api/v1/namespaces/{self._installation.namespace}/pods?labelSelector={selector}"
-        for pod in done(ask("GET", path, within_s=3))["items"]:
+        path = f"/api/v1/namespaces/{self._installation.namespace}/pods?labelSelector={quote(CONTROLLER)}"
+        for pod in asked("GET", path)["items"]:
             for status in pod["status"].get("containerStatuses", []):
                 running = status["state"].get("running")
                 if running and (at := datetime.fromisoformat(running["startedAt"]).timestamp()) >= int(after):

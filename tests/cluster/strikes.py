@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from cluster import machine
 from cluster.installation import CONTROLLER, OURS, Installation, is_running
@@ -89,18 +90,18 @@ class Strikes:
             "kind": "Eviction",
             "metadata": {"name": name, "namespace": self._namespace},
         }
-        done(ask("POST", f"{self._path('v1', 'pods')}/{name}/eviction", body))
+        asked("POST", f"{self._path('v1', 'pods')}/{name}/eviction", body)
 
     def _training_deleted(self, draw: random.Random) -> None:
         self._delete_pod(self._pod(OURS, draw))
 
     def _job_deleted(self, draw: random.Random) -> None:
-        jobs = done(ask("GET", f"{self._path('batch/v1', 'jobs')}?labelSelector={_escaped(OURS)}"))["items"]
+        jobs = asked("GET", f"{self._path('batch/v1', 'jobs')}?labelSelector={quote(OURS)}")["items"]
         if not jobs:
             raise Missed("no Job")
         policy = draw.choice(("Background", "Foreground"))
         path = f"{self._path('batch/v1', 'jobs')}/{draw.choice(jobs)['metadata']['name']}"
-        done(ask("DELETE", path, {"propagationPolicy": policy}))
+        asked("DELETE", path, {"propagationPolicy": policy})
 
     # Parts of the cluster, and the store.
 
@@ -124,7 +125,7 @@ class Strikes:
         return f"/{'api' if version == 'v1' else 'apis'}/{version}/namespaces/{self._namespace}/{kind}"
 
     def _pod(self, selector: str, draw: random.Random) -> Object:
-        found = done(ask("GET", f"{self._path('v1', 'pods')}?labelSelector={_escaped(selector)}"))["items"]
+        found = asked("GET", f"{self._path('v1', 'pods')}?labelSelector={quote(selector)}")["items"]
         running = [pod for pod in found if is_running(pod)]
         if not running:
             raise Missed("no pod")
@@ -132,15 +133,12 @@ class Strikes:
 
     def _delete_pod(self, pod: Object, grace_s: int | None = None) -> None:
         body = {} if grace_s is None else {"gracePeriodSeconds": grace_s}
-        done(ask("DELETE", f"{self._path('v1', 'pods')}/{pod['metadata']['name']}", body))
+        asked("DELETE", f"{self._path('v1', 'pods')}/{pod['metadata']['name']}", body)
 
 
-def _escaped(selector: str) -> str:
-    return selector.replace("=", "%3D").replace(",", "%2C").replace("/", "%2F")
-
-
-def done(answer: machine.Answer) -> Object:
-    """What the API server answers. Raises Missed if it refuses."""
+def asked(method: str, path: str, body: Object | None = None) -> Object:
+    """What the API server answers. Raises Missed if it refuses, OSError or HTTPException if it does not answer."""
+    answer = ask(method, path, body, within_s=3)
     if answer.status >= 300:
         raise Missed(f"the API server says {answer.status}")
     return answer.body
