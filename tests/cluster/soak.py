@@ -78,7 +78,8 @@ class Figures:
         strikes: by kind. missed: that found nothing to strike.
         repeats: trainings that ended without a result and began again.
         resumed_s: from the start of a controller to its taking over of each search that was running; gone_s: the same
-            from the end of the one before, so with what Kubernetes takes to start a container.
+            from the end of the one before, so with what Kubernetes takes to start a container. cut_short: times that the
+            next kill came before.
         differences: decisions other than the reference's, counts that do not fit, searches that failed.
         left: Jobs, pods, and checkpoints of evaluations that have a result.
     """
@@ -91,6 +92,7 @@ class Figures:
     repeats: int = 0
     resumed_s: list[float] = field(default_factory=list[float])
     gone_s: list[float] = field(default_factory=list[float])
+    cut_short: int = 0
     differences: list[str] = field(default_factory=list[str])
     left: list[str] = field(default_factory=list[str])
 
@@ -101,7 +103,8 @@ class Figures:
             f"{self.took_s:.0f} s; {self.searches} searches of {self.evaluations} evaluations; {self.repeats} "
             f"trainings were cut off and repeated; {self.missed} strikes found nothing to strike.\n"
             f"A search is taken over {_spread(self.resumed_s)} after the controller's start, "
-            f"{_spread(self.gone_s)} after its predecessor's end ({len(self.resumed_s)} times).\n"
+            f"{_spread(self.gone_s)} after its predecessor's end ({len(self.resumed_s)} times; {self.cut_short} times "
+            f"the next kill came before).\n"
             f"{len(self.differences)} differences, {len(self.left)} things left.\n"
             + "".join(f"- {line}\n" for line in [*self.differences, *self.left])
         )
@@ -114,7 +117,7 @@ class Soak:
         self._installation, self._lanes, self._draw = installation, lanes, draw
         self._kinds = Strikes(installation, machine.RUN / "s3").kinds
         self._undos = list[tuple[float, Undo]]()
-        self._returns = list[Return]()
+        self._return: Return | None = None
         self._runs = list[Run]()
         self._numbers = 0
         self._s3 = boto3.client(
@@ -170,8 +173,9 @@ class Soak:
         if undo:
             self._undos.append((time.monotonic() + undo.after_s, undo))
         if kind in {"controller kill -9", "controller pod deleted"}:
-            # Only the last return is watched: the one before has come to nothing.
-            self._returns = [Return(now, epochs)]
+            # The one before has come to nothing.
+            self.figures.cut_short += len(self._return.epochs) if self._return else 0
+            self._return = Return(now, epochs)
 
     def _undo(self, *, all_of_them: bool = False) -> None:
         now = time.monotonic()
@@ -194,7 +198,7 @@ class Soak:
         if {undo.name for _, undo in self._undos} & {"s3", "apiserver", "etcd"}:
             return
         try:
-            self._look_for_returns()
+            self._look_for_return()
             for run in list(self._runs):
                 self._look_at(run, again=again)
         except (*_NO_ANSWER, AssertionError):
@@ -285,18 +289,17 @@ class Soak:
 
     # Controllers that come back.
 
-    def _look_for_returns(self) -> None:
-        for waiting in list(self._returns):
-            waiting.back_at = waiting.back_at or self._started_at(waiting.gone_at)
-            for run in self._runs:
-                before = waiting.epochs.get(run.uid)
-                head = self._head(run) if before is not None else None
-                if head and before is not None and head.epoch > before:
-                    del waiting.epochs[run.uid]
-                    self.figures.resumed_s.append(time.time() - (waiting.back_at or time.time()))
-                    self.figures.gone_s.append(time.time() - waiting.gone_at)
-            if not waiting.epochs:
-                self._returns.remove(waiting)
+    def _look_for_return(self) -> None:
+        if self._return is None:
+            return
+        self._return.back_at = self._return.back_at or self._started_at(self._return.gone_at)
+        for run in self._runs:
+            before = self._return.epochs.get(run.uid)
+            head = self._head(run) if before is not None else None
+            if head and before is not None and head.epoch > before:
+                del self._return.epochs[run.uid]
+                self.figures.resumed_s.append(time.time() - (self._return.back_at or time.time()))
+                self.figures.gone_s.append(time.time() - self._return.gone_at)
 
     def _started_at(self, after: float) -> float | None:
         """When a controller's container started, if that was after a moment. Kubernetes tells whole seconds."""
