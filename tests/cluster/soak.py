@@ -78,8 +78,8 @@ class Figures:
         strikes: by kind. missed: that found nothing to strike.
         repeats: trainings that ended without a result and began again.
         resumed_s: from the start of a controller to its taking over of each search that was running; gone_s: the same
-            from the end of the one before, so with what Kubernetes takes to start a container. cut_short: times that the
-            next kill came before.
+            from the end of the one before, so with what Kubernetes takes to start a container.
+        cut_short: how often the next kill came before that.
         differences: decisions other than the reference's, counts that do not fit, searches that failed.
         left: Jobs, pods, and checkpoints of evaluations that have a result.
     """
@@ -102,9 +102,8 @@ class Figures:
             f"| struck | times |\n|---|---:|\n{strikes}\n| **together** | **{self.strikes.total()}** |\n\n"
             f"{self.took_s:.0f} s; {self.searches} searches of {self.evaluations} evaluations; {self.repeats} "
             f"trainings were cut off and repeated; {self.missed} strikes found nothing to strike.\n"
-            f"A search is taken over {_spread(self.resumed_s)} after the controller's start, "
-            f"{_spread(self.gone_s)} after its predecessor's end ({len(self.resumed_s)} times; {self.cut_short} times "
-            f"the next kill came before).\n"
+            f"A search is taken over {_spread(self.resumed_s)} after the controller's start, {_spread(self.gone_s)} "
+            f"after its predecessor's end ({len(self.resumed_s)} times; {self.cut_short} times it was killed before).\n"
             f"{len(self.differences)} differences, {len(self.left)} things left.\n"
             + "".join(f"- {line}\n" for line in [*self.differences, *self.left])
         )
@@ -174,7 +173,7 @@ class Soak:
             self._undos.append((time.monotonic() + undo.after_s, undo))
         if kind in {"controller kill -9", "controller pod deleted"}:
             # The one before has come to nothing.
-            self.figures.cut_short += len(self._return.epochs) if self._return else 0
+            self.figures.cut_short += len(self._return.epochs.keys() & epochs.keys()) if self._return else 0
             self._return = Return(now, epochs)
 
     def _undo(self, *, all_of_them: bool = False) -> None:
