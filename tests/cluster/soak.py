@@ -103,7 +103,7 @@ class Figures:
             f"{self.took_s:.0f} s; {self.searches} searches of {self.evaluations} evaluations; {self.repeats} "
             f"trainings were cut off and repeated; {self.missed} strikes found nothing to strike.\n"
             f"A search is taken over {_spread(self.resumed_s)} after the controller's start, {_spread(self.gone_s)} "
-            f"after its predecessor's end ({len(self.resumed_s)} times; {self.cut_short} times it was killed before).\n"
+            f"after its predecessor's end ({len(self.resumed_s)} times; {self.cut_short} times killed before).\n"
             f"{len(self.differences)} differences, {len(self.left)} things left.\n"
             + "".join(f"- {line}\n" for line in [*self.differences, *self.left])
         )
