@@ -63,11 +63,17 @@ class Run:
 
 @dataclass
 class Return:
-    """A controller that was ended. `epochs`: of the searches that its successor has not taken over yet."""
+    """A controller that was ended.
+
+    Attributes:
+        epochs: of the searches that its successor has not taken over yet.
+        hindered: whether something else was broken since, without which no controller can take over.
+    """
 
     gone_at: float
     epochs: dict[str, int]
     back_at: float | None = None
+    hindered: bool = False
 
 
 @dataclass
@@ -79,6 +85,7 @@ class Figures:
         repeats: trainings that ended without a result and began again.
         resumed_s: from the start of a controller to its taking over of each search that was running; gone_s: the same
             from the end of the one before, so with what Kubernetes takes to start a container.
+        hindered_s: as gone_s, where something else was broken meanwhile; the other two leave these out.
         cut_short: how often the next kill came before that.
         differences: decisions other than the reference's, counts that do not fit, searches that failed.
         left: Jobs, pods, and checkpoints of evaluations that have a result.
@@ -92,6 +99,7 @@ class Figures:
     repeats: int = 0
     resumed_s: list[float] = field(default_factory=list[float])
     gone_s: list[float] = field(default_factory=list[float])
+    hindered_s: list[float] = field(default_factory=list[float])
     cut_short: int = 0
     differences: list[str] = field(default_factory=list[str])
     left: list[str] = field(default_factory=list[str])
@@ -104,6 +112,7 @@ class Figures:
             f"trainings were cut off and repeated; {self.missed} strikes found nothing to strike.\n"
             f"A search is taken over {_spread(self.resumed_s)} after the controller's start, {_spread(self.gone_s)} "
             f"after its predecessor's end ({len(self.resumed_s)} times; {self.cut_short} times killed before).\n"
+            f"While something else was broken too: {_spread(self.hindered_s)} ({len(self.hindered_s)} times).\n"
             f"{len(self.differences)} differences, {len(self.left)} things left.\n"
             + "".join(f"- {line}\n" for line in [*self.differences, *self.left])
         )
@@ -174,7 +183,9 @@ class Soak:
         if kind in {"controller kill -9", "controller pod deleted"}:
             # The one before has come to nothing.
             self.figures.cut_short += len(self._return.epochs.keys() & epochs.keys()) if self._return else 0
-            self._return = Return(now, epochs)
+            self._return = Return(now, epochs, hindered=bool(self._undos))
+        elif self._return:
+            self._return.hindered = True
 
     def _undo(self, *, all_of_them: bool = False) -> None:
         now = time.monotonic()
@@ -297,8 +308,12 @@ class Soak:
             head = self._head(run) if before is not None else None
             if head and before is not None and head.epoch > before:
                 del self._return.epochs[run.uid]
-                self.figures.resumed_s.append(time.time() - (self._return.back_at or time.time()))
-                self.figures.gone_s.append(time.time() - self._return.gone_at)
+                gone_s = time.time() - self._return.gone_at
+                if self._return.hindered:
+                    self.figures.hindered_s.append(gone_s)
+                else:
+                    self.figures.resumed_s.append(time.time() - (self._return.back_at or time.time()))
+                    self.figures.gone_s.append(gone_s)
 
     def _started_at(self, after: float) -> float | None:
         """When a controller's container started, if that was after a moment. Kubernetes tells whole seconds."""
