@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -99,6 +100,20 @@ def ready_nodes() -> int:
     """How many nodes are Ready and may be given pods."""
     listed = run("kubectl", "get", "nodes", "--no-headers").stdout
     return sum(line.split()[1] == "Ready" for line in listed.splitlines())
+
+
+def kubelets_heard_since(moment: float) -> bool:
+    """Whether the API server is ready and every kubelet has told it since a moment (s since 1970) that it is alive.
+
+    Until then nodes are Ready only because nobody has noticed that they are not heard of.
+    """
+    if run("kubectl", "get", "--raw", "/readyz").returncode:
+        return False
+    listed = run(
+        "kubectl", "get", "leases", "-n", "kube-node-lease", "-o", "jsonpath={.items[*].spec.renewTime}"
+    ).stdout
+    renewed = [datetime.fromisoformat(text).timestamp() for text in listed.split()]
+    return len(renewed) == NODES and min(renewed) > moment and ready_nodes() == NODES
 
 
 def service(action: str, name: str) -> None:
