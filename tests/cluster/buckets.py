@@ -12,7 +12,7 @@ from cluster import machine
 BUCKET = "rcas-tests"
 
 
-def client() -> Any:
+def client(*, connect_s: float = 60, read_s: float = 10, attempts: int = 3) -> Any:
     """A client of it, with the bucket of the tests made."""
     made = boto3.client(
         "s3",
@@ -20,7 +20,12 @@ def client() -> Any:
         aws_access_key_id=machine.S3_KEY,
         aws_secret_access_key=machine.S3_SECRET,
         region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}, read_timeout=10, retries={"total_max_attempts": 3}),
+        config=Config(
+            s3={"addressing_style": "path"},
+            connect_timeout=connect_s,
+            read_timeout=read_s,
+            retries={"total_max_attempts": attempts},
+        ),
     )
     if BUCKET not in {found["Name"] for found in made.list_buckets()["Buckets"]}:
         made.create_bucket(Bucket=BUCKET)

@@ -162,13 +162,19 @@ def container_pid(pod: Object, container: str | None = None) -> int:
     return next(int(line[1]) for line in lines if line[0] == identity)
 
 
+def signal_container(pod: Object, number: signal.Signals, container: str | None = None) -> int | None:
+    """Signal the container's first process from outside; its pid, or None if it was gone before."""
+    try:
+        pid = container_pid(pod, container)
+        os.kill(pid, number)
+    except (StopIteration, KeyError, ProcessLookupError):
+        return None
+    return pid
+
+
 def kill_container(pod: Object, container: str | None = None) -> bool:
     """kill -9 the container's first process from outside; False if it was gone before."""
-    try:
-        os.kill(container_pid(pod, container), signal.SIGKILL)
-    except (StopIteration, KeyError, ProcessLookupError):
-        return False
-    return True
+    return signal_container(pod, signal.SIGKILL, container) is not None
 
 
 class Kubectl:

@@ -6,6 +6,7 @@ import time
 from datetime import datetime
 
 from cluster.installation import Installation
+from cluster.machine import Object
 from cluster.waiting import until
 from rcas.state import Head
 
@@ -25,7 +26,9 @@ def assert_resumes(
     Returns:
         The seconds that it took.
     """
-    back_at = until("the controller's return", lambda: _started_at(installation, gone_at), within_s=absent_s)
+    back_at = until(
+        "the controller's return", lambda: started_at(installation.controllers(), gone_at), within_s=absent_s
+    )
 
     def taken_over() -> Head | None:
         head = installation.head(name)
@@ -37,9 +40,9 @@ def assert_resumes(
     return took_s
 
 
-def _started_at(installation: Installation, after: float) -> float | None:
-    """When the controller's container started, if that was after a moment. Kubernetes tells whole seconds."""
-    for pod in installation.controllers():
+def started_at(pods: list[Object], after: float) -> float | None:
+    """When one of the pods' containers started, if that was after a moment. Kubernetes tells whole seconds."""
+    for pod in pods:
         for status in pod["status"].get("containerStatuses", []):
             running = status["state"].get("running")
             if running and (at := datetime.fromisoformat(running["startedAt"]).timestamp()) >= int(after):

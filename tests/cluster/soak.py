@@ -12,17 +12,18 @@ from http.client import HTTPException
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster import machine
-from cluster.buckets import BUCKET
+from cluster.buckets import BUCKET, client
 from cluster.decisions import Outcome, assert_counted_once, assert_same_decisions, outcome_of
 from cluster.installation import CONTROLLER, Installation
 from cluster.machine import ask
+from cluster.resuming import started_at
 from cluster.strikes import Missed, Strikes, Undo, asked
 from cluster.waiting import until
+from rcas.runtimes.kubernetes.jobs import UID_LABEL
+from rcas.runtimes.kubernetes.namespace import jobs_path, pods_path, searches_path
 from rcas.state import Head
 
 BETWEEN_S = (1.0, 10.0)
@@ -128,16 +129,7 @@ class Soak:
         self._return: Return | None = None
         self._runs = list[Run]()
         self._numbers = 0
-        self._s3 = boto3.client(
-            "s3",
-            endpoint_url=machine.S3_URL,
-            aws_access_key_id=machine.S3_KEY,
-            aws_secret_access_key=machine.S3_SECRET,
-            region_name="us-east-1",
-            config=Config(
-                s3={"addressing_style": "path"}, connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1}
-            ),
-        )
+        self._s3 = client(connect_s=1, read_s=2, attempts=1)
         self.figures = Figures()
 
     def run(self, seconds: float) -> Figures:
@@ -208,9 +200,9 @@ class Soak:
         if {undo.name for _, undo in self._undos} & {"s3", "apiserver", "etcd"}:
             return
         try:
-            self._look_for_return()
             for run in list(self._runs):
                 self._look_at(run, again=again)
+            self._look_for_return()
         except (*_NO_ANSWER, AssertionError):
             # What does not answer is looked at again later.
             return
@@ -221,10 +213,10 @@ class Soak:
             return
         run.head = self._head(run) or run.head
         if run.completed_at is None:
-            phase = self._resource(run).get("status", {}).get("phase")
-            if phase == "Failed":
-                self._end(run, f"{run.name} failed: {self._resource(run)['status']}", again=again)
-            elif phase == "Complete":
+            status = asked("GET", self._path(run)).get("status", {})
+            if status.get("phase") == "Failed":
+                self._end(run, f"{run.name} failed: {status}", again=again)
+            elif status.get("phase") == "Complete":
                 run.completed_at = time.monotonic()
             return
         if run.outcome is None:
@@ -246,18 +238,16 @@ class Soak:
             self._installation.delete(f"results/{key}.json")
 
     def _create(self, run: Run) -> None:
-        path = f"/apis/rcas.dev/v1alpha1/namespaces/{self._installation.namespace}/searches/{run.name}"
-        if ask("GET", path, within_s=3).status == 404:
+        if ask("GET", self._path(run), within_s=3).status == 404:
             try:
                 self._installation.submit(run.name, {**self._lanes[run.lane].spec, "max_attempts": 1000})
             except AssertionError as error:
                 print(f"not submitted: {str(error)[:150]}", flush=True)
                 return
-        run.uid = asked("GET", path)["metadata"]["uid"]
+        run.uid = asked("GET", self._path(run))["metadata"]["uid"]
 
-    def _resource(self, run: Run) -> machine.Object:
-        path = f"/apis/rcas.dev/v1alpha1/namespaces/{self._installation.namespace}/searches/{run.name}"
-        return asked("GET", path)
+    def _path(self, run: Run) -> str:
+        return f"{searches_path(self._installation.namespace)}/{run.name}"
 
     def _head(self, run: Run) -> Head | None:
         namespace = self._installation.namespace
@@ -269,10 +259,9 @@ class Soak:
 
     def _left(self, run: Run) -> list[str]:
         """Jobs and pods of the search that are still there."""
-        selector = f"?labelSelector=rcas.dev%2Fsearch-uid%3D{run.uid}"
-        namespace = self._installation.namespace
-        paths = (f"/apis/batch/v1/namespaces/{namespace}/jobs", f"/api/v1/namespaces/{namespace}/pods")
-        found = [body for path in paths for body in asked("GET", f"{path}{selector}")["items"]]
+        selector = quote(f"{UID_LABEL}={run.uid}")
+        paths = (path(self._installation.namespace) for path in (jobs_path, pods_path))
+        found = [body for path in paths for body in asked("GET", f"{path}?labelSelector={selector}")["items"]]
         return [f"{run.name}: {body['metadata']['name']}" for body in found]
 
     def _judged(self, run: Run, outcome: Outcome) -> str | None:
@@ -300,30 +289,25 @@ class Soak:
     # Controllers that come back.
 
     def _look_for_return(self) -> None:
-        if self._return is None:
+        waiting = self._return
+        if waiting is None or not waiting.epochs:
             return
-        self._return.back_at = self._return.back_at or self._started_at(self._return.gone_at)
+        waiting.back_at = waiting.back_at or self._controller_started_at(waiting.gone_at)
         for run in self._runs:
-            before = self._return.epochs.get(run.uid)
-            head = self._head(run) if before is not None else None
-            if head and before is not None and head.epoch > before:
-                del self._return.epochs[run.uid]
-                gone_s = time.time() - self._return.gone_at
-                if self._return.hindered:
-                    self.figures.hindered_s.append(gone_s)
+            before = waiting.epochs.get(run.uid)
+            if run.head and before is not None and run.head.epoch > before:
+                del waiting.epochs[run.uid]
+                now = time.time()
+                if waiting.hindered:
+                    self.figures.hindered_s.append(now - waiting.gone_at)
                 else:
-                    self.figures.resumed_s.append(time.time() - (self._return.back_at or time.time()))
-                    self.figures.gone_s.append(gone_s)
+                    self.figures.resumed_s.append(now - (waiting.back_at or waiting.gone_at))
+                    self.figures.gone_s.append(now - waiting.gone_at)
 
-    def _started_at(self, after: float) -> float | None:
-        """When a controller's container started, if that was after a moment. Kubernetes tells whole seconds."""
-        path = f"/api/v1/namespaces/{self._installation.namespace}/pods?labelSelector={quote(CONTROLLER)}"
-        for pod in asked("GET", path)["items"]:
-            for status in pod["status"].get("containerStatuses", []):
-                running = status["state"].get("running")
-                if running and (at := datetime.fromisoformat(running["startedAt"]).timestamp()) >= int(after):
-                    return max(at, after)
-        return None
+    def _controller_started_at(self, after: float) -> float | None:
+        pods = asked("GET", f"{pods_path(self._installation.namespace)}?labelSelector={quote(CONTROLLER)}")["items"]
+        at = started_at(pods, after)
+        return at and max(at, after)
 
 
 def quantile(values: Sequence[float], share: float) -> float:

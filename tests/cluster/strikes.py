@@ -13,6 +13,7 @@ from urllib.parse import quote
 from cluster import machine
 from cluster.installation import CONTROLLER, OURS, Installation, is_running
 from cluster.machine import Object, ask
+from rcas.runtimes.kubernetes.namespace import jobs_path, pods_path
 
 MARGIN_BYTES = 64 * 1024
 """What a full disk has left: less than one checkpoint."""
@@ -35,6 +36,7 @@ class Strikes:
 
     def __init__(self, installation: Installation, s3_folder: Path) -> None:
         assert s3_folder.is_mount(), f"{s3_folder} is no disk of its own, so it must not be filled: end the bed first"
+        self._jobs, self._pods = jobs_path(installation.namespace), pods_path(installation.namespace)
         self._namespace, self._ballast = installation.namespace, s3_folder / "ballast"
 
     @property
@@ -63,8 +65,8 @@ class Strikes:
 
     # The controller.
 
-    def _controller_killed(self, _draw: random.Random) -> None:
-        pod = self._pod(CONTROLLER, random.Random(0))
+    def _controller_killed(self, draw: random.Random) -> None:
+        pod = self._pod(CONTROLLER, draw)
         restarts = sum(status["restartCount"] for status in pod["status"].get("containerStatuses", []))
         _signal(pod, signal.SIGKILL)
         if restarts:
@@ -90,17 +92,17 @@ class Strikes:
             "kind": "Eviction",
             "metadata": {"name": name, "namespace": self._namespace},
         }
-        asked("POST", f"{self._path('v1', 'pods')}/{name}/eviction", body)
+        asked("POST", f"{self._pods}/{name}/eviction", body)
 
     def _training_deleted(self, draw: random.Random) -> None:
         self._delete_pod(self._pod(OURS, draw))
 
     def _job_deleted(self, draw: random.Random) -> None:
-        jobs = asked("GET", f"{self._path('batch/v1', 'jobs')}?labelSelector={quote(OURS)}")["items"]
+        jobs = asked("GET", f"{self._jobs}?labelSelector={quote(OURS)}")["items"]
         if not jobs:
             raise Missed("no Job")
         policy = draw.choice(("Background", "Foreground"))
-        path = f"{self._path('batch/v1', 'jobs')}/{draw.choice(jobs)['metadata']['name']}"
+        path = f"{self._jobs}/{draw.choice(jobs)['metadata']['name']}"
         asked("DELETE", path, {"propagationPolicy": policy})
 
     # Parts of the cluster, and the store.
@@ -121,11 +123,8 @@ class Strikes:
 
     # How.
 
-    def _path(self, version: str, kind: str) -> str:
-        return f"/{'api' if version == 'v1' else 'apis'}/{version}/namespaces/{self._namespace}/{kind}"
-
     def _pod(self, selector: str, draw: random.Random) -> Object:
-        found = asked("GET", f"{self._path('v1', 'pods')}?labelSelector={quote(selector)}")["items"]
+        found = asked("GET", f"{self._pods}?labelSelector={quote(selector)}")["items"]
         running = [pod for pod in found if is_running(pod)]
         if not running:
             raise Missed("no pod")
@@ -133,7 +132,7 @@ class Strikes:
 
     def _delete_pod(self, pod: Object, grace_s: int | None = None) -> None:
         body = {} if grace_s is None else {"gracePeriodSeconds": grace_s}
-        asked("DELETE", f"{self._path('v1', 'pods')}/{pod['metadata']['name']}", body)
+        asked("DELETE", f"{self._pods}/{pod['metadata']['name']}", body)
 
 
 def asked(method: str, path: str, body: Object | None = None) -> Object:
@@ -146,10 +145,11 @@ def asked(method: str, path: str, body: Object | None = None) -> Object:
 
 def _signal(pod: Object, number: signal.Signals) -> int:
     try:
-        pid = machine.container_pid(pod)
-        os.kill(pid, number)
-    except (StopIteration, KeyError, ProcessLookupError, AssertionError) as error:
-        raise Missed("its process is gone") from error
+        pid = machine.signal_container(pod, number)
+    except AssertionError as error:
+        raise Missed("its node does not answer") from error
+    if pid is None:
+        raise Missed("its process is gone")
     return pid
 
 

@@ -20,11 +20,11 @@ from rcas.evaluation import Task
 from rcas.location import S3Location
 from rcas.messages import JOB_VARIABLE
 from rcas.pod import PodSpec
-from rcas.resource import Resource, resource_of
+from rcas.resource import Resource, Status, resource_of
 from rcas.runtimes.kubernetes import api as adapter
 from rcas.runtimes.kubernetes.api import Api, Expired, NotFound
 from rcas.runtimes.kubernetes.jobs import evaluation_job
-from rcas.runtimes.kubernetes.namespace import jobs_path, pods_path, searches_path
+from rcas.runtimes.kubernetes.namespace import Namespace, jobs_path, pods_path, searches_path
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -110,6 +110,15 @@ class ApiContract:
         with pytest.raises(Conflict):
             bed.api.patch(f"{place}/status", {**named, "status": {"phase": "Complete"}})
         assert bed.api.get(place) == new
+
+    def test_a_status_that_arrives_late_does_not_undo_a_newer_one(self, bed: Bed) -> None:
+        old = Resource(a_search(bed, "late"))
+        namespace = Namespace(bed.api, bed.namespace)
+        namespace.write_status(old, Status(phase="Complete"))
+        namespace.write_status(old, Status(phase="Cancelled"))
+        assert bed.api.get(f"{searches(bed)}/late")["status"]["phase"] == "Complete"
+        namespace.write_status(namespace.searches[old.uid], Status(phase="Cancelled"))
+        assert bed.api.get(f"{searches(bed)}/late")["status"]["phase"] == "Cancelled"
 
     def test_a_patch_that_changes_nothing_makes_no_new_version(self, bed: Bed) -> None:
         a_search(bed, "same")
