@@ -25,7 +25,7 @@ MOST = 60_000
 LONGEST_S = 3600
 _HEAD = """# Does the simulation catch a broken protocol?
 
-Each line is a defect made by hand in the code (`defects.py`), one at a time; the first seed from 0 on whose history
+Each line is a defect made by hand in the code (`defects/`), one at a time; the first seed from 0 on whose history
 breaks a promise because of it; and the faults that this takes (I/O, kind, which, seconds), thinned out. What was in
 the code until the simulation found it says "real". Made by `python -m simulation.mutations` in tests/;
 {caught} of {all} are caught within {histories:,} histories. `test_defects.py` tries each line again.
