@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import ssl
-import subprocess
-from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from itertools import pairwise
-from pathlib import Path
 from time import time
 
 import pytest
 
 from contracts.faults import CUT, DROP, STALL, Answer, Fault, Proxy, error
-from contracts.seaweed import BUCKET, READER_KEY, READER_SECRET, client
+from contracts.s3_words import held
+from contracts.seaweed import BUCKET, client
 from contracts.test_ledger import counted
-from rcas.errors import Conflict, Fenced, InvalidSpec, Unavailable
+from rcas.errors import Conflict, Fenced, Unavailable
 from rcas.location import S3Location
 from rcas.state import Ledger
-from rcas.stores.opening import open_store
-from rcas.stores.s3 import Patience, S3Store
+from rcas.stores.s3 import S3Store
 
-BRISK = Patience(connect_s=2, read_s=2, attempts=4, first_wait_s=0.01, longest_wait_s=0.02)
 SLOW_DOWN = error(503, "SlowDown")
 INTERNAL = error(500, "InternalError")
-
-own_service = pytest.mark.skipif("RCAS_TEST_S3" in os.environ, reason="needs settings of the service it starts")
 
 LOST = [
     pytest.param(Fault(True, INTERNAL), id="500"),
@@ -46,40 +37,6 @@ NOT_DONE = [
     pytest.param(Fault(False, DROP), id="dropped"),
     pytest.param(Fault(False, STALL), id="stalled"),
 ]
-
-
-@pytest.fixture
-def proxy(s3_endpoint: str) -> Iterator[Proxy]:
-    with Proxy(s3_endpoint) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def rival(bucket_url: str) -> S3Store:
-    """Another client of the same store, whose network is sound."""
-    return a_store(bucket_url)
-
-
-@pytest.fixture
-def seen() -> list[tuple[str, str]]:
-    """Operation and outcome of every request of `store`."""
-    return []
-
-
-@pytest.fixture
-def store(rival: S3Store, proxy: Proxy, seen: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> S3Store:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
-    return S3Store(rival.location, patience=BRISK, observe=lambda *request: seen.append(request))
-
-
-def a_store(url: str) -> S3Store:
-    return S3Store(S3Location.parse(url), patience=BRISK)
-
-
-def held(store: S3Store, name: str) -> tuple[bytes, str]:
-    found = store.get(name)
-    assert found
-    return found
 
 
 @pytest.mark.parametrize("fault", LOST)
@@ -299,78 +256,6 @@ def test_no_attempt_begins_after_the_total_time(
     assert len(waits) == 3
 
 
-def refused_by(store: S3Store, what: Callable[[S3Store], object]) -> str:
-    with pytest.raises(Unavailable) as caught:
-        what(store)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def write(store: S3Store) -> object:
-    return store.put("a", b"1", expected=None)
-
-
-EVERYTHING = (
-    write,
-    lambda store: store.put("a", b"1", expected='"x"'),
-    lambda store: store.get("a"),
-    lambda store: store.delete("a"),
-    lambda store: store.names(""),
-    S3Store.clock_offset_s,
-)
-
-
-def test_a_service_that_is_not_there_is_unavailable(bucket_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
-    for what in EVERYTHING:
-        assert "(4 attempts)" in refused_by(a_store(bucket_url), what)
-
-
-@own_service
-def test_a_bucket_that_is_not_there_is_unavailable_never_a_store_without_objects(
-    rival: S3Store,  # noqa: ARG001  (its environment)
-) -> None:
-    store = a_store("s3://rcas-no-such-bucket/x")
-    for what in (write, lambda store: store.get("a"), lambda store: store.names("")):
-        assert "404 NoSuchBucket" in (line := refused_by(store, what))
-        assert line.endswith("create the bucket if it is not there yet")
-
-
-@own_service
-def test_credentials_without_rights_are_told_which_they_need(
-    bucket_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    a_store(bucket_url).put("a", b"1", expected=None)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", READER_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", READER_SECRET)
-    reader = a_store(bucket_url)
-    assert held(reader, "a")[0] == b"1"
-    assert reader.names("") == ["a"]
-    for what in (lambda store: store.put("b", b"1", expected=None), lambda store: store.delete("a")):
-        assert "403 AccessDenied" in (line := refused_by(reader, what))
-        assert "grant s3:GetObject, s3:PutObject and s3:DeleteObject" in line
-
-
-@pytest.mark.parametrize(
-    ("changes", "problem"),
-    [
-        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "403 SignatureDoesNotMatch"),
-        ({"AWS_ACCESS_KEY_ID": "nobody"}, "403 InvalidAccessKeyId"),
-        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "Unable to locate credentials"),
-    ],
-)
-def test_wrong_credentials_are_told_where_to_look(
-    bucket_url: str, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None], problem: str
-) -> None:
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name, value in changes.items():
-        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
-    for what in EVERYTHING[:5]:
-        line = refused_by(a_store(bucket_url), what)
-        assert problem in line
-        assert "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY" in line
-
-
 def test_the_services_clock_is_read_from_any_answer(store: S3Store, proxy: Proxy) -> None:
     assert abs(store.clock_offset_s()) < 2
     ahead = formatdate(time() + 3600, usegmt=True)
@@ -379,85 +264,3 @@ def test_the_services_clock_is_read_from_any_answer(store: S3Store, proxy: Proxy
     assert abs(store.clock_offset_s() + 3600) < 2
     proxy.expect(Fault(False, error(403, "RequestTimeTooSkewed", Date=ahead)))
     assert abs(store.clock_offset_s() - 3600) < 2
-
-
-@own_service
-def test_encryption_is_asked_for(bucket_url: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RCAS_S3_SSE", "AES256")
-    store = a_store(bucket_url)
-    version = store.put("a", b"secret", expected=None)
-    assert held(store, "a") == (b"secret", version)
-    head = client(s3_endpoint).head_object(Bucket=BUCKET, Key=f"{store.location.prefix}a")
-    assert head["ServerSideEncryption"] == "AES256"
-    version = store.put("a", b"next", expected=version)
-    assert held(store, "a") == (b"next", version)
-
-
-def test_a_key_for_encryption_is_named(store: S3Store, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RCAS_S3_SSE", "aws:kms")
-    monkeypatch.setenv("RCAS_S3_SSE_KMS_KEY_ID", "alias/rcas")
-    other = S3Store(store.location, patience=BRISK)
-    proxy.expect(Fault(False, error(400, "KMS.DisabledException")))
-    assert "check RCAS_S3_SSE and RCAS_S3_SSE_KMS_KEY_ID" in refused_by(other, write)
-    sent = proxy.requests[0].headers
-    assert sent["x-amz-server-side-encryption"] == "aws:kms"
-    assert sent["x-amz-server-side-encryption-aws-kms-key-id"] == "alias/rcas"
-
-
-def test_region_and_path_style_come_from_the_environment(
-    store: S3Store, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_REGION", "eu-west-3")
-    S3Store(store.location, patience=BRISK).get("a")
-    assert "/eu-west-3/s3/aws4_request" in proxy.requests[-1].headers["Authorization"]
-    assert proxy.requests[-1].path.split("?")[0] == f"/{BUCKET}/{store.location.prefix}a"
-
-
-def test_credentials_that_cannot_be_fetched_now_are_unavailable(
-    bucket_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/")
-    monkeypatch.setenv("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "1")
-    with pytest.raises(Unavailable, match=r"check AWS_ACCESS_KEY_ID.* or the service account's role"):
-        write(a_store(bucket_url))
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "problem"),
-    [
-        ("AWS_ENDPOINT_URL_S3", "not a url", "Invalid endpoint"),
-        ("AWS_SECRET_ACCESS_KEY", "", "Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY"),
-        ("AWS_PROFILE", "nobody", "nobody"),
-        ("RCAS_S3_ADDRESSING_STYLE", "long", "RCAS_S3_ADDRESSING_STYLE: got 'long', allowed: auto, path, virtual"),
-    ],
-)
-def test_an_environment_that_cannot_be_used_is_invalid(
-    bucket_url: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
-) -> None:
-    monkeypatch.setenv(name, value)
-    with pytest.raises(InvalidSpec, match=problem):
-        open_store(bucket_url)
-
-
-def test_tls_with_an_authority_of_ones_own(
-    bucket_url: str, s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    openssl = shutil.which("openssl")
-    assert openssl
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, "-keyout", key, "-out", certificate]
-    subprocess.run(made, check=True, capture_output=True)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate, key)
-    with Proxy(s3_endpoint, tls) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
-        line = refused_by(a_store(bucket_url), write)
-        assert "AWS_CA_BUNDLE names the authorities to trust" in line
-        assert "attempts" not in line
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
-        trusting = a_store(bucket_url)
-        version = trusting.put("a", b"1", expected=None)
-        assert held(trusting, "a") == (b"1", version)
