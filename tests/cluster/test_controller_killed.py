@@ -23,14 +23,15 @@ def test_twenty_kills_change_no_decision(install: Install, reference: Outcome):
     while sum(kills) < KILLS:
         installation = install()
         installation.submit(NAME)
-        kills.append(kill_until_it_ends(installation, draw, KILLS - sum(kills)))
+        due = KILLS - sum(kills)
+        kills.append(kill_until_it_ends(installation, draw, due))
         installation.wait_for_phase(NAME, "Complete", within_s=SEARCH_S)
         outcome = outcome_of(installation, NAME)
         assert_same_decisions(outcome, reference)
         assert_counted_once(outcome)
         assert outcome.head.state.counters.reused == 0
         assert_nothing_left(installation)
-        assert kills[-1] >= 3, "the search was over before it was disturbed"
+        assert kills[-1] >= min(3, due), "the search was over before it was disturbed"
     print(f"kills in each search: {kills}")
 
 

@@ -112,13 +112,13 @@ class ApiContract:
         assert bed.api.get(place) == new
 
     def test_a_status_that_arrives_late_does_not_undo_a_newer_one(self, bed: Bed) -> None:
-        old = Resource(a_search(bed, "late"))
+        old = Resource(a_search(bed, "newer"))
         namespace = Namespace(bed.api, bed.namespace)
         namespace.write_status(old, Status(phase="Complete"))
         namespace.write_status(old, Status(phase="Cancelled"))
-        assert bed.api.get(f"{searches(bed)}/late")["status"]["phase"] == "Complete"
+        assert bed.api.get(f"{searches(bed)}/newer")["status"]["phase"] == "Complete"
         namespace.write_status(namespace.searches[old.uid], Status(phase="Cancelled"))
-        assert bed.api.get(f"{searches(bed)}/late")["status"]["phase"] == "Cancelled"
+        assert bed.api.get(f"{searches(bed)}/newer")["status"]["phase"] == "Cancelled"
 
     def test_a_patch_that_changes_nothing_makes_no_new_version(self, bed: Bed) -> None:
         a_search(bed, "same")
