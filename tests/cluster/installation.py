@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster import machine
 from cluster.buckets import BUCKET
@@ -111,11 +112,12 @@ class Installation:
 
     def _helm(self, verb: str, changes: Mapping[str, Any] | None) -> None:
         self.values = merged(self.values, changes or {})
-        call(
+        done = run(
             "helm", verb, RELEASE, ROOT / "charts/rcas", "-n", self.namespace, "-f", "-",
             "--wait", "--timeout", "90s",
             given=json.dumps(self.values),
         )  # fmt: skip
+        assert done.returncode == 0, f"helm {verb}: {done.stderr}\n{self.standing()}"
 
     def remove(self) -> None:
         """Take the namespace away, with all that is in it."""
@@ -243,6 +245,21 @@ class Installation:
         ended = {name.removeprefix("results/").removesuffix(".json") for name in self.names("results/")}
         kept = (name for name in self.names("checkpoints/") if name.removeprefix("checkpoints/")[:64] in ended)
         return [*(f"{o['kind']} {o['metadata']['name']}" for o in objects), *kept]
+
+    def standing(self) -> str:
+        """What its pods are at, the last words of its controller, and whether the store takes an object."""
+        lines = list[str]()
+        for pod in self.kubectl.list("pods"):
+            states = [status["state"] for status in pod["status"].get("containerStatuses", [])]
+            lines.append(f"{pod['metadata']['name']} on {pod['spec'].get('nodeName')}: {states or pod['status']}")
+        lines += run(
+            "kubectl", "-n", self.namespace, "logs", "-l", CONTROLLER, "--tail=5", "--prefix"
+        ).stdout.splitlines()
+        try:
+            self.put("standing", b"")
+        except (BotoCoreError, ClientError) as error:
+            lines.append(f"the store: {error}")
+        return "\n".join(line[:400] for line in lines)
 
     def report(self) -> str:
         """What there is to see when something went wrong."""

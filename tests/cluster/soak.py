@@ -129,6 +129,7 @@ class Soak:
         self._return: Return | None = None
         self._runs = list[Run]()
         self._numbers = 0
+        self._trouble = ""
         self._s3 = client(connect_s=1, read_s=2, attempts=1)
         self.figures = Figures()
 
@@ -149,7 +150,10 @@ class Soak:
             self.figures.took_s = time.monotonic() - began
         finally:
             self._undo(all_of_them=True)
-        until("the searches to end", self._ended, within_s=ENDS_S, every_s=_LOOK_S)
+        try:
+            until("the searches to end", self._ended, within_s=ENDS_S, every_s=_LOOK_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self._trouble}\n{self._installation.standing()}") from error
         return self.figures
 
     # Strikes.
@@ -203,9 +207,9 @@ class Soak:
             for run in list(self._runs):
                 self._look_at(run, again=again)
             self._look_for_return()
-        except (*_NO_ANSWER, AssertionError):
+        except (*_NO_ANSWER, AssertionError) as error:
             # What does not answer is looked at again later.
-            return
+            self._trouble = f"{type(error).__name__}: {error}"
 
     def _look_at(self, run: Run, *, again: bool) -> None:
         if not run.uid:
