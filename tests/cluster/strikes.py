@@ -117,9 +117,19 @@ class Strikes:
 
     def _disk_full(self, draw: random.Random) -> Undo:
         disk = os.statvfs(self._ballast.parent)
-        with self._ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(1, disk.f_bavail * disk.f_frsize - MARGIN_BYTES))
-        return Undo("s3 disk", draw.uniform(3, 25), self._ballast.unlink)
+        try:
+            with self._ballast.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, max(1, disk.f_bavail * disk.f_frsize - MARGIN_BYTES))
+        except OSError as error:
+            self._ballast.unlink()
+            raise Missed("somebody else took the room") from error
+        return Undo("s3 disk", draw.uniform(3, 25), self._room_again)
+
+    def _room_again(self) -> None:
+        self._ballast.unlink()
+        # SeaweedFS may go on refusing every write until it is started again: docs/reliability.md.
+        machine.service("kill", "s3")
+        machine.service("start", "s3")
 
     # How.
 
