@@ -68,7 +68,7 @@ class Return:
 
     Attributes:
         epochs: of the searches that its successor has not taken over yet.
-        hindered: whether something else was broken since, without which no controller can take over.
+        hindered: whether something else was away then or was struck since.
     """
 
     gone_at: float
@@ -86,7 +86,7 @@ class Figures:
         repeats: trainings that ended without a result and began again.
         resumed_s: from the start of a controller to its taking over of each search that was running; gone_s: the same
             from the end of the one before, so with what Kubernetes takes to start a container.
-        hindered_s: as gone_s, where something else was broken meanwhile; the other two leave these out.
+        hindered_s: as gone_s, where something else was away or struck meanwhile; the other two leave these out.
         cut_short: how often the next kill came before that.
         differences: decisions other than the reference's, counts that do not fit, searches that failed.
         left: Jobs, pods, and checkpoints of evaluations that have a result.
@@ -113,7 +113,7 @@ class Figures:
             f"trainings were cut off and repeated; {self.missed} strikes found nothing to strike.\n"
             f"A search is taken over {_spread(self.resumed_s)} after the controller's start, {_spread(self.gone_s)} "
             f"after its predecessor's end ({len(self.resumed_s)} times; {self.cut_short} times killed before).\n"
-            f"While something else was broken too: {_spread(self.hindered_s)} ({len(self.hindered_s)} times).\n"
+            f"While something else was away or struck: {_spread(self.hindered_s)} ({len(self.hindered_s)} times).\n"
             f"{len(self.differences)} differences, {len(self.left)} things left.\n"
             + "".join(f"- {line}\n" for line in [*self.differences, *self.left])
         )
