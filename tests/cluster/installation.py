@@ -248,28 +248,25 @@ class Installation:
 
     def standing(self) -> str:
         """What its pods are at, the last words of its controller, and whether the store takes an object."""
-        lines = list[str]()
-        for pod in self.kubectl.list("pods"):
-            states = [status["state"] for status in pod["status"].get("containerStatuses", [])]
-            lines.append(f"{pod['metadata']['name']} on {pod['spec'].get('nodeName')}: {states or pod['status']}")
-        lines += run(
-            "kubectl", "-n", self.namespace, "logs", "-l", CONTROLLER, "--tail=5", "--prefix"
-        ).stdout.splitlines()
+        said = self._said(("get", "pods", "-o", "wide"), ("logs", "-l", CONTROLLER, "--tail=5", "--prefix"))
         try:
             self.put("standing", b"")
         except (BotoCoreError, ClientError) as error:
-            lines.append(f"the store: {error}")
-        return "\n".join(line[:400] for line in lines)
+            return f"{said}\nthe store: {error}"
+        return f"{said}\nthe store takes objects"
 
     def report(self) -> str:
         """What there is to see when something went wrong."""
-        commands = [
+        return self._said(
             ("get", "searches.rcas.dev", "-o", "yaml"),
             ("get", "pods,jobs", "-o", "wide"),
             ("get", "events", "--sort-by=.lastTimestamp"),
             ("logs", "-l", CONTROLLER, "--tail=80", "--prefix"),
             ("logs", "-l", OURS, "--tail=5", "--prefix", "--max-log-requests=40"),
-        ]
+        )
+
+    def _said(self, *commands: tuple[str, ...]) -> str:
+        """What kubectl commands print, whether they succeed or not."""
         parts = list[str]()
         for command in commands:
             done = run("kubectl", "-n", self.namespace, *command, within_s=20)

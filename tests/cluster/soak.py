@@ -203,6 +203,7 @@ class Soak:
     def _look(self, *, again: bool) -> None:
         if {undo.name for _, undo in self._undos} & {"s3", "apiserver", "etcd"}:
             return
+        self._trouble = ""
         try:
             for run in list(self._runs):
                 self._look_at(run, again=again)

@@ -126,10 +126,9 @@ class Strikes:
         return Undo("s3 disk", draw.uniform(3, 25), self._room_again)
 
     def _room_again(self) -> None:
-        self._ballast.unlink()
         # SeaweedFS may go on refusing every write until it is started again: docs/reliability.md.
-        machine.service("kill", "s3")
-        machine.service("start", "s3")
+        with machine.killed("s3"):
+            self._ballast.unlink()
 
     # How.
 
