@@ -260,6 +260,37 @@ def test_what_waits_for_a_worker_is_an_attempt_that_runs(
     assert len(workers_of(os.getpid())) == 1
 
 
+def test_a_worker_that_finishes_although_it_was_asked_to_stop_is_given_nothing_more(
+    scripted: Callable[[str], None], cluster: LocalCluster, tmp_path: Path
+) -> None:
+    may_end = tmp_path / "may-end"
+    scripted(
+        f"""import pathlib, time
+    say(event='epoch', key=key, epoch=1)
+    sys.stdin.read()
+    say(event='finished', key=key)
+    while not pathlib.Path({str(may_end)!r}).exists(): time.sleep(0.01)"""
+    )
+
+    def one_and_two() -> tuple[Attempt, Attempt]:
+        cluster.wait(0.1)
+        found = {attempt.name: attempt for attempt in cluster.observe()}
+        return found["one"], found["two"]
+
+    cluster.launch("one", a_fake_task())
+    cluster.launch("two", a_fake_task())
+    until(lambda: one_and_two()[0].epoch, "the first attempt")
+    (first,) = workers_of(os.getpid())
+    cluster.cancel("one")
+    until(lambda: one_and_two()[0].outcome == "finished", "the end of the first attempt")
+    assert alive(first)
+    assert one_and_two()[1].epoch == 0
+    may_end.touch()
+    until(lambda: one_and_two()[1].epoch, "the second attempt")
+    assert one_and_two()[1].outcome is None
+    assert first not in workers_of(os.getpid())
+
+
 def test_an_evaluation_that_always_fails_ends_the_search_with_its_last_words(
     scripted: Callable[[str], None], store: FileStore, tmp_path: Path
 ) -> None:

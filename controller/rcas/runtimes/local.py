@@ -117,7 +117,7 @@ class LocalCluster:
                     raise Unavailable(f"cannot start a worker: {error}") from error
                 self._workers[slot] = worker
                 self._selector.register(worker.events, selectors.EVENT_READ)
-            if worker.attempt is None and worker.process.poll() is None:
+            if worker.free():
                 name, task = self._waiting.popleft()
                 worker.assign(
                     name,
@@ -164,6 +164,10 @@ class Worker:
         self.events: IO[bytes] = self.process.stdout
         os.set_blocking(self.events.fileno(), False)
         self._unread = b""
+
+    def free(self) -> bool:
+        """Whether it can be given work. One that was asked to stop cannot, even if it finished its work first."""
+        return self.attempt is None and not self._assignments.closed and self.process.poll() is None
 
     def assign(self, name: str, assignment: Assignment) -> None:
         """Hand over work; a worker that is dead by now is noticed at the next observation."""
