@@ -20,6 +20,6 @@ def test_it_is_shown_as_a_local_one_is(first: Installation, reference: Outcome):
     network, accuracy = best(reference)
     told = json.loads(first.rcasctl("result", reference.name, "--json"))
     assert told["best"]["network"] == str(network)
-    assert f"{float(accuracy) * 100:.2f} %" in first.rcasctl("status", reference.name)
+    assert f"{float(accuracy) * 100:.2f}%" in first.rcasctl("status", reference.name)
     assert reference.name in first.rcasctl("list")
     assert str(network) in first.rcasctl("explain", reference.name)

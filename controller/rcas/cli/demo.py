@@ -10,7 +10,7 @@ from importlib.resources import files
 import click
 
 from rcas.cli.options import operational_options
-from rcas.cli.render import open_console, percent
+from rcas.cli.render import open_console
 from rcas.cli.run import override, search_and_print
 from rcas.controller.local import available_cores
 from rcas.controller.replicates import measure_replicates
@@ -18,6 +18,7 @@ from rcas.runtimes.local import LocalCluster
 from rcas.space import Network
 from rcas.spec import parse_spec
 from rcas.stores.file import FileStore
+from rcas.wording import percent
 
 SEEDS = 5
 

@@ -15,7 +15,6 @@ from rich.table import Table
 
 from rcas.cli.cluster import Target, cluster_options
 from rcas.cli.durations import Measured, durations_in_cluster, durations_in_store, mean_duration
-from rcas.cli.news import duration
 from rcas.cli.options import DEFAULT_STORE, json_option, read_text
 from rcas.cli.places import STORE_HELP, complete_search, open_place
 from rcas.cli.render import open_console
@@ -28,6 +27,7 @@ from rcas.runtimes.kubernetes.jobs import cpu_threads
 from rcas.search import Search
 from rcas.spec import SearchSpec, build_spec, parse_fields
 from rcas.state import Head
+from rcas.wording import duration
 
 if TYPE_CHECKING:
     from rcas.runtimes.kubernetes.remote import Remote

@@ -14,13 +14,14 @@ from rich.table import Table
 
 from rcas.cli.options import json_option
 from rcas.cli.places import Place, Undecided, place_options, search_argument
-from rcas.cli.render import STOPPED, block_text, open_console, percent, points, print_result, used
+from rcas.cli.render import open_console, print_result
 from rcas.cli.rows import Row, row_of_state, rows_table
 from rcas.clock import SystemClock
 from rcas.errors import InvalidSpec
 from rcas.greedy import RULES, Rule
 from rcas.search import Search
 from rcas.trace import Decision, trace
+from rcas.wording import STOPPED, block_text, percent, points, used
 
 SHOWN_CANDIDATES = 6
 

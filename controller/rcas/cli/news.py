@@ -10,12 +10,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from rcas.budget import Budget, format_count
-from rcas.cli.render import block_text, percent, points, used
 from rcas.costs import Cost
 from rcas.forecast import forecast
 from rcas.greedy import Problem, Rule, decide, start
 from rcas.search import Point, Search
 from rcas.space import Network
+from rcas.wording import block_text, duration, percent, points, used
 
 
 class News:
@@ -77,14 +77,6 @@ class Estimate:
             return f"about {self.left} evaluations left"
         rate = self._done / self.elapsed_s
         return f"about {self.left} left, {rate * 60:.0f} a minute, {duration(self.left / rate)} to go"
-
-
-def duration(seconds: float) -> str:
-    """A duration for people, such as `1 h 05 min`."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def accepted_text(problem: Problem, rule: str, before: Point, after: Point) -> str:

@@ -13,10 +13,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from rcas.cli.news import Estimate, News, accepted_text, duration, rules_picture
-from rcas.cli.render import open_console, percent, point_json
+from rcas.cli.news import Estimate, News, accepted_text, rules_picture
+from rcas.cli.render import open_console, point_json
 from rcas.controller.step import Controller, Step
 from rcas.space import Network
+from rcas.wording import duration, percent
 
 
 class Progress(Protocol):

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from fractions import Fraction
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from rcas.budget import Budget, format_count
-from rcas.costs import Cost
+from rcas.budget import format_count
 from rcas.greedy import Tally
 from rcas.search import Point, Search, SearchResult
-from rcas.space import Element, Space
-
-STOPPED = {
-    None: "running",
-    "budget": "nothing more fits the budget",
-    "full": "all positions are filled",
-    "first-infeasible": "the best block does not fit the budget",
-    "min-gain": "no block gains min_gain",
-    "max-blocks": "max_blocks accepted",
-}
-HELD = {"Paused": "paused", "LimitReached": "a limit is reached", "Cancelled": "cancelled", "Failed": "failed"}
-"""Phases of a search that is not done and does not run."""
+from rcas.space import Space
+from rcas.wording import HELD, STOPPED, percent, used
 
 WIDTH_OF_FILES = 200
 """Columns of output that goes to no terminal: tables there are read by programs, or unfolded."""
@@ -38,30 +26,6 @@ def open_console(*, quiet: bool = False) -> Console:
     if not console.is_terminal:
         console.width = WIDTH_OF_FILES
     return console
-
-
-def percent(accuracy: Fraction) -> str:
-    """An accuracy for people, such as `76.10 %`."""
-    return f"{float(accuracy):.2%}".replace("%", " %")
-
-
-def points(gain: Fraction) -> str:
-    """A difference of accuracies in percentage points."""
-    return f"{float(gain) * 100:+.2f}"
-
-
-def block_text(space: Space, element: Element) -> str:
-    """An element for people: its type, stage and position."""
-    return f"type {element.block} in stage {space.stage_of[element.position]} (position {element.position})"
-
-
-def used(budget: Budget, cost: Cost) -> str:
-    """A cost with the shares of the budget that it uses."""
-    shares = (("params", cost.params, budget.params), ("MAdds", cost.madds, budget.madds))
-    return ", ".join(
-        f"{format_count(count)} {name}" + (f" ({count / limit:.0%} of {format_count(limit)})" if limit else "")
-        for name, count, limit in shares
-    )
 
 
 def point_json(space: Space, point: Point) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rcas.cli.render import point_json
 from rcas.resource import Resource
 from rcas.search import Search
 from rcas.state import Head
+from rcas.wording import age_text, percent
 
 Row = dict[str, Any]
 COLUMNS = ("search", "phase", "accepted", "evaluations", "best", "params", "madds", "age")
@@ -75,15 +76,7 @@ def rows_table(rows: Iterable[Row], now_s: float) -> Table:
         table.add_column(column)
     for row in rows:
         best = row["best"]
-        found = (f"{best['accuracy']:.2%}", f"{best['params']:,}", f"{best['madds']:,}") if best else ("", "", "")
+        found = (percent(best["accuracy"]), f"{best['params']:,}", f"{best['madds']:,}") if best else ("", "", "")
         age = age_text(now_s - datetime.fromisoformat(row["created"]).timestamp())
         table.add_row(row["search"], row["phase"], str(row["blocks"]), str(row["evaluations"]), *found, age)
     return table
-
-
-def age_text(seconds: float) -> str:
-    """How long ago, in the largest unit that fits, such as `5h`."""
-    for unit, length_s in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * length_s:
-            return f"{int(seconds // length_s)}{unit}"
-    return f"{max(0, int(seconds))}s"

@@ -15,15 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from rcas.cli.cluster import Target, cluster_options, cluster_search_argument
-from rcas.cli.news import Estimate, News, accepted_text, duration, rules_picture
+from rcas.cli.news import Estimate, News, accepted_text, rules_picture
 from rcas.cli.options import json_option
-from rcas.cli.render import open_console, percent, point_json, print_result
+from rcas.cli.render import open_console, point_json, print_result
 from rcas.cli.rows import Row, row_of_resource
 from rcas.errors import InvalidSpec, RcasError, SearchFailed, Unavailable
 from rcas.resource import Resource
 from rcas.search import Search
 from rcas.space import Network
 from rcas.state import Head, parse_head
+from rcas.wording import duration, percent
 
 if TYPE_CHECKING:
     from rcas.runtimes.kubernetes.remote import Remote
