@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 
 from rcas.greedy import Blocked, Known, Problem, RuleState, decide
 from rcas.space import Network
+from rcas.trained import Trained
 
 SHRINKAGE = Fraction(3, 4)
 """A gain measured again over what it was before, as is typical where returns diminish."""
@@ -15,12 +17,19 @@ SHRINKAGE = Fraction(3, 4)
 def forecast(problem: Problem, states: Iterable[RuleState], known: Known) -> set[Network]:
     """The networks that will probably still be trained until every rule has ended, speculation not counted.
 
-    Before the first gains are known only what is asked for at once.
+    Before the first gains are known only what is asked for at once. Further trainings that confirm a choice are not
+    foreseen.
     """
+    problem = replace(problem, confirm=None)
     guessed = dict[Network, Fraction]()
     for state in states:
         _play_on(problem, state, {**known, **guessed}, guessed)
     return guessed.keys() - known.keys()
+
+
+def trainings_left(networks: Iterable[Network], known: Trained) -> int:
+    """How many trainings these networks still need until their F is known."""
+    return sum(len(known.missing(network)) for network in networks)
 
 
 def _play_on(

@@ -4,6 +4,10 @@ A rule owns a set S, held as the network that it gives, and a queue of every ele
 An element's gain is F(S + v) - F(S); its key is that gain over its cost c(v | S) = cost(S + v) - cost(S), which is
 exact and changes with S. After a block is accepted all gains are stale; the top of the queue is measured again until
 the top is fresh. Positions that give the same network share one measurement.
+
+With `confirm` the top is not accepted at once: the best candidates are all measured for the current S, and trained
+from further seeds until their order is clear (`rcas.confirm`). F of such a network is then that over all its trainings,
+also as the F(S) from which later gains are counted.
 """
 
 from __future__ import annotations
@@ -15,9 +19,12 @@ from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from rcas.budget import Budget
+from rcas.confirm import MOST, Confirm, Rival, leads, to_train
 from rcas.costs import Cost
 from rcas.errors import InvalidSpec
+from rcas.noise import Comparison
 from rcas.space import Element, Network, Space
+from rcas.trained import Trained
 
 Rule = Literal["UC", "APR", "AMR", "JOINT"]
 RULES: tuple[Rule, ...] = ("UC", "APR", "AMR", "JOINT")
@@ -25,7 +32,7 @@ StopPolicy = Literal["drop-infeasible", "first-infeasible"]
 STOP_POLICIES: tuple[StopPolicy, ...] = ("drop-infeasible", "first-infeasible")
 StopReason = Literal["full", "budget", "first-infeasible", "min-gain", "max-blocks"]
 Known = Mapping[Network, Fraction]
-"""Accuracies by network."""
+"""Accuracies by network; a `Trained` where decisions are confirmed, which read single trainings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,8 @@ class Problem:
             measures them too and ends when one of them wins (the paper's published path).
         min_gain: end when the winner's gain in accuracy is below this; None never does.
         max_blocks: end after so many accepted blocks.
+        replicates: trainings of a network, from different seeds, that make its F.
+        confirm: how the order of the best candidates is made sure of; None accepts the top as it is.
     """
 
     space: Space
@@ -44,8 +53,16 @@ class Problem:
     stop: StopPolicy = "drop-infeasible"
     min_gain: Fraction | None = None
     max_blocks: int | None = None
+    replicates: int = 1
+    confirm: Confirm | None = None
 
     def __post_init__(self) -> None:
+        if not 1 <= self.replicates <= MOST:
+            raise InvalidSpec("replicates", got=self.replicates, allowed=f"a whole number from 1 to {MOST}")
+        if self.confirm and self.confirm.most <= self.replicates:
+            raise InvalidSpec(
+                "confirm.most", got=self.confirm.most, allowed=f"more than replicates, {self.replicates}"
+            )
         if self.stop not in STOP_POLICIES:
             raise InvalidSpec("stop", got=self.stop, allowed=" or ".join(STOP_POLICIES))
         if self.max_blocks is not None and self.max_blocks < 0:
@@ -113,7 +130,9 @@ class RuleState:
         submodularity: refreshed gains against their stale ones; broken when they grew.
         monotonicity: measured gains; broken when negative.
         measured: the networks whose accuracy a decision of this rule has read.
-        offered: queue lengths summed over the decisions: the trainings that greedy without laziness would run.
+        confirmed: how many trainings this rule has read of a network, where they are more than `replicates`.
+        offered: trainings that greedy without laziness would have run for the decisions: the queue's lengths, each
+            training of a replicate counted, and those that confirmed.
         stopped: why the rule ended, or None.
     """
 
@@ -127,14 +146,20 @@ class RuleState:
     submodularity: Tally = field(default=Tally())
     monotonicity: Tally = field(default=Tally())
     measured: frozenset[Network] = frozenset()
+    confirmed: Mapping[Network, int] = field(default_factory=dict[Network, int])
     offered: int = 0
     stopped: StopReason | None = None
 
 
 class Blocked(NamedTuple):
-    """No decision is possible before all these networks are measured."""
+    """No decision is possible before all these networks are measured.
+
+    Attributes:
+        replicate: number of the one further training that each needs; None if it is F that is missing.
+    """
 
     networks: tuple[Network, ...]
+    replicate: int | None = None
 
 
 class Done(NamedTuple):
@@ -185,7 +210,83 @@ def transition(problem: Problem, state: RuleState, known: Known) -> RuleState | 
     missing = tuple(network for network in needed if network not in known)
     if missing:
         return Blocked(missing)
-    return _measure(problem, state, needed, known) if needed else _accept_or_stop(problem, state)
+    if needed:
+        return _measure(problem, state, needed, known)
+    unclear, replicate = _unclear(problem, state, known)
+    if not unclear:
+        return _accept_or_stop(problem, state)
+    assert isinstance(known, Trained)
+    missing = tuple(network for network in unclear if not known.has(network, replicate))
+    return Blocked(missing, replicate) if missing else _confirm(problem, state, unclear, replicate, known)
+
+
+def count_of(problem: Problem, state: RuleState, network: Network) -> int:
+    """How many trainings make F of a measured `network` in this rule."""
+    return state.confirmed.get(network, problem.replicates)
+
+
+def trainings_read(problem: Problem, state: RuleState) -> int:
+    """How many trainings the decisions of this rule have read."""
+    return sum(count_of(problem, state, network) for network in state.measured)
+
+
+def rivals_of(problem: Problem, state: RuleState) -> tuple[Candidate, ...]:
+    """The first candidates of the queue that give different networks, as many as are compared before one is taken."""
+    if not problem.confirm:
+        return state.queue[:1]
+    distinct = dict[Network, Candidate]()
+    for candidate in state.queue:
+        if candidate.network not in distinct:
+            distinct[candidate.network] = candidate
+        if len(distinct) == problem.confirm.candidates:
+            break
+    return tuple(distinct.values())
+
+
+def leads_of(problem: Problem, state: RuleState, known: Trained) -> list[Comparison]:
+    """By how much the top leads each of its rivals, as a share of accuracy, with the variance of that."""
+    rivals = rivals_of(problem, state)
+    return leads([_rival(problem, state, one, known) for one in rivals], _base(problem, state, known))
+
+
+def _rival(problem: Problem, state: RuleState, candidate: Candidate, known: Trained) -> Rival:
+    assert candidate.gain is not None
+    trainings = known.trainings(candidate.network)[: count_of(problem, state, candidate.network)]
+    return Rival(candidate.gain, rule_cost(problem.budget, state.rule, candidate.cost), trainings)
+
+
+def _base(problem: Problem, state: RuleState, known: Trained) -> tuple[tuple[int, int], ...]:
+    return known.trainings(state.network)[: count_of(problem, state, state.network)]
+
+
+def _unclear(problem: Problem, state: RuleState, known: Known) -> tuple[tuple[Network, ...], int]:
+    """(networks that are trained once more before the top is accepted, the number of that training)."""
+    if not problem.confirm or not state.queue or _has_all_blocks(problem, state):
+        return (), 0
+    assert isinstance(known, Trained), "decisions that are confirmed read single trainings"
+    candidates = rivals_of(problem, state)
+    rivals = [_rival(problem, state, one, known) for one in candidates]
+    numbers = to_train(problem.confirm, rivals, _base(problem, state, known))
+    return tuple(candidates[n].network for n in numbers), len(rivals[numbers[0]].trainings) if numbers else 0
+
+
+def _confirm(
+    problem: Problem, state: RuleState, networks: tuple[Network, ...], replicate: int, known: Trained
+) -> RuleState:
+    """Take one further training of each of `networks` into its gain."""
+    assert state.accuracy is not None
+    gains = {network: known.accuracy(network, replicate + 1) - state.accuracy for network in networks}
+    queue = [candidate for candidate in state.queue if candidate.network not in gains]
+    for candidate in state.queue:
+        if candidate.network in gains:
+            gain = gains[candidate.network]
+            insort(queue, candidate._replace(rank=_rank(problem.budget, state.rule, gain, candidate.cost), gain=gain))
+    return replace(
+        state,
+        queue=tuple(queue),
+        confirmed={**state.confirmed, **dict.fromkeys(networks, replicate + 1)},
+        offered=state.offered + len(networks),
+    )
 
 
 def enqueue(problem: Problem, state: RuleState, entries: Iterable[tuple[Element, Fraction | None, int]]) -> RuleState:
@@ -229,7 +330,7 @@ def _rank(budget: Budget, rule: Rule, gain: Fraction | None, cost: Cost) -> tupl
 
 def _needed(problem: Problem, state: RuleState) -> tuple[Network, ...]:
     """The networks whose accuracy the next decision reads; none when the top of the queue is fresh."""
-    if problem.max_blocks is not None and len(state.path) >= problem.max_blocks and state.accuracy is not None:
+    if _has_all_blocks(problem, state) and state.accuracy is not None:
         return ()
     unmeasured = tuple(dict.fromkeys(c.network for c in state.queue if c.gain is None))
     if state.accuracy is None:
@@ -237,7 +338,13 @@ def _needed(problem: Problem, state: RuleState) -> tuple[Network, ...]:
     if unmeasured:
         return unmeasured
     top = state.queue[0] if state.queue else None
-    return (top.network,) if top and top.measured_at < len(state.path) else ()
+    if top and top.measured_at < len(state.path):
+        return (top.network,)
+    return tuple(c.network for c in rivals_of(problem, state) if c.measured_at < len(state.path))
+
+
+def _has_all_blocks(problem: Problem, state: RuleState) -> bool:
+    return problem.max_blocks is not None and len(state.path) >= problem.max_blocks
 
 
 def _measure(problem: Problem, state: RuleState, needed: tuple[Network, ...], known: Known) -> RuleState:
@@ -276,7 +383,7 @@ def _accept_or_stop(problem: Problem, state: RuleState) -> RuleState:
     assert top.gain is not None
     assert state.accuracy is not None
     grown = extend(problem, state, top.element, state.accuracy + top.gain)
-    grown = replace(grown, offered=state.offered + len(state.queue))
+    grown = replace(grown, offered=state.offered + problem.replicates * len(state.queue))
     rest = [(c.element, c.gain, c.measured_at) for c in (*state.queue, *state.parked)]
     return enqueue(problem, grown, [entry for entry in rest if entry[0].position not in grown.filled])
 
@@ -295,7 +402,7 @@ def extend(problem: Problem, state: RuleState, element: Element, accuracy: Fract
 
 
 def _stop_reason(problem: Problem, state: RuleState) -> StopReason | None:
-    if problem.max_blocks is not None and len(state.path) >= problem.max_blocks:
+    if _has_all_blocks(problem, state):
         return "max-blocks"
     if not state.queue:
         return "full" if len(state.filled) == len(problem.space.stage_of) else "budget"

@@ -31,16 +31,28 @@ class Guess(NamedTuple):
     top: Candidate | None = None
 
 
-def plan(problem: Problem, states: Iterable[RuleState], known: Known, *, speculate: bool = True) -> Iterator[Network]:
-    """The networks worth training now, the most urgent first, without repetition, shared over the rules."""
+class Wanted(NamedTuple):
+    """A network worth training: `replicate` is the one further training of it, None all those that F needs."""
+
+    network: Network
+    replicate: int | None = None
+
+
+def plan(problem: Problem, states: Iterable[RuleState], known: Known, *, speculate: bool = True) -> Iterator[Wanted]:
+    """What is worth training now, the most urgent first, without repetition, shared over the rules."""
     decided = [decide(problem, state, known) for state in states if state.stopped is None]
-    demanded = _in_turns([iter(blocked.networks) for _, blocked in decided if isinstance(blocked, Blocked)])
+    demanded = _in_turns([_wanted(blocked) for _, blocked in decided if isinstance(blocked, Blocked)])
     running = [state for state, _ in decided if state.stopped is None and state.accuracy is not None]
-    seen = set[Network]()
-    for network in chain(demanded, _speculation(problem, running, known) if speculate else ()):
-        if network not in known and network not in seen:
-            seen.add(network)
-            yield network
+    speculation = map(Wanted, _speculation(problem, running, known)) if speculate else ()
+    seen = set[Wanted]()
+    for wanted in chain(demanded, speculation):
+        if (wanted.replicate is not None or wanted.network not in known) and wanted not in seen:
+            seen.add(wanted)
+            yield wanted
+
+
+def _wanted(blocked: Blocked) -> Iterator[Wanted]:
+    return (Wanted(network, blocked.replicate) for network in blocked.networks)
 
 
 def _speculation(problem: Problem, states: list[RuleState], known: Known) -> Iterator[Network]:
@@ -108,12 +120,12 @@ def _may_follow(problem: Problem, state: RuleState, top: Candidate) -> bool:
     return not last and problem.budget.fits(problem.space.cost(top.network))
 
 
-def _in_turns(iterators: list[Iterator[Network]]) -> Iterator[Network]:
+def _in_turns(iterators: list[Iterator[Wanted]]) -> Iterator[Wanted]:
     while iterators:
-        running = list[Iterator[Network]]()
+        running = list[Iterator[Wanted]]()
         for iterator in iterators:
-            for network in iterator:
-                yield network
+            for wanted in iterator:
+                yield wanted
                 running.append(iterator)
                 break
         iterators = running

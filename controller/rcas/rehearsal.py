@@ -12,15 +12,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import cache
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from rcas.search import Search
 from rcas.space import Network, Space
 
 Counts = tuple[int, int]
 """(correct, total)"""
-Accuracy = Callable[[Network], Counts]
 Seconds = Callable[[Network], float]
+
+
+class Accuracy(Protocol):
+    """Stands in for F: what training number `replicate` of a network counts."""
+
+    def __call__(self, network: Network, replicate: int = 0, /) -> Counts:
+        """Counts of one training."""
+        ...
+
 
 _CAPACITY = {1: 10, 2: 8, 3: 13, 4: 15, 5: 17, 6: 21}
 """By block type: a wider one brings more, a grouped one a little less."""
@@ -97,7 +105,7 @@ def imagined(space: Space, images: int = 1000) -> Mapping[str, Accuracy]:
 def _saturating(space: Space, shares: list[int]) -> Accuracy:
     most = [_GAIN * share / sum(shares) for share in shares]
 
-    def counts(network: Network) -> Counts:
+    def counts(network: Network, _replicate: int = 0) -> Counts:
         accuracy = _START
         for blocks, stage, share in zip(network.stages, space.stages, most, strict=True):
             capacity = sum(_CAPACITY[block] for block in blocks)
@@ -108,8 +116,9 @@ def _saturating(space: Space, shares: list[int]) -> Accuracy:
 
 
 def _noisy(smooth: Accuracy, images: int) -> Accuracy:
-    def counts(network: Network) -> Counts:
-        accuracy = Fraction(*smooth(network)) + _NOISE * _normal(str(network))
+    def counts(network: Network, replicate: int = 0) -> Counts:
+        name = f"{network} {replicate}" if replicate else str(network)
+        accuracy = Fraction(*smooth(network)) + _NOISE * _normal(name)
         return min(images, max(0, round(images * accuracy))), images
 
     return cache(counts)
@@ -145,7 +154,7 @@ def rehearse(search: Search, accuracy: Accuracy, seconds: Seconds, workers: int,
         now_s, began_s, key = heappop(running)
         network = search.network_of(key)
         assert network
-        correct, total = accuracy(network)
+        correct, total = accuracy(network, search.replicate_of(key))
         before = [state.network for state in search.states]
         search.tell(key, correct=correct, total=total)
         busy_s, trained = busy_s + now_s - began_s, trained + 1

@@ -9,20 +9,33 @@ print(search.result.best.network)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from rcas.budget import Budget
+from rcas.confirm import Confirm
 from rcas.costs import Cost
 from rcas.errors import Conflict, CorruptState, InvalidSpec
 from rcas.evaluation import evaluation_key
-from rcas.greedy import Blocked, Problem, Rule, RuleState, StopPolicy, Tally, decide, start
-from rcas.planning import plan
+from rcas.greedy import (
+    Blocked,
+    Problem,
+    Rule,
+    RuleState,
+    StopPolicy,
+    Tally,
+    count_of,
+    decide,
+    start,
+)
+from rcas.noise import Counts
+from rcas.planning import Wanted, plan
 from rcas.snapshot import Snapshot, StoredRule
 from rcas.space import Element, Network, Space
+from rcas.trained import Trained
 
 DEFAULT_RULES: tuple[Rule, ...] = ("UC", "APR", "AMR")
 """The paper's three (Algorithm 3)."""
@@ -30,24 +43,39 @@ DEFAULT_RULES: tuple[Rule, ...] = ("UC", "APR", "AMR")
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A network whose accuracy is asked for. Equal keys are the same training.
+    """A training of a network that is asked for. Equal keys are the same training.
 
     Attributes:
         demanded: a decision waits for it; otherwise it is speculation.
+        replicate: number of its seed; goes into the key.
     """
 
     key: str
     network: Network
     demanded: bool = True
+    replicate: int = 0
+
+
+class Training(NamedTuple):
+    """One training of a network; `number` counts them from 0."""
+
+    network: Network
+    number: int
 
 
 class Point(NamedTuple):
-    """A network on a rule's path. `element` is the block that led to it, None for the start network."""
+    """A network on a rule's path.
+
+    Attributes:
+        element: the block that led to it, None for the start network.
+        trainings: how many its accuracy is the mean of.
+    """
 
     network: Network
     accuracy: Fraction
     cost: Cost
     element: Element | None = None
+    trainings: int = 1
 
 
 class RulePath(NamedTuple):
@@ -74,7 +102,7 @@ class SearchResult(NamedTuple):
             MAdds); None before F(S0) is known.
         highest: the highest accuracy anywhere on the paths; differs from best only where a block lowered it.
         rules: in the order asked for.
-        evaluations: distinct networks measured.
+        evaluations: trainings whose result is known.
         demanded: of them, those that a decision read; the others were speculation.
         offered: trainings that greedy without laziness and sharing would have run for the same decisions.
     """
@@ -107,7 +135,9 @@ class Search:
         min_gain: stop a rule when its winner gains less accuracy than this.
         max_blocks: stop a rule after so many accepted blocks.
         protocol: identifies how accuracies are measured; goes into the keys.
-        replicate: goes into the keys.
+        replicate: number of the first training of a network; goes into the keys.
+        replicates: trainings of a network, numbered on from `replicate`, whose pooled counts are its F.
+        confirm: how the order of the best candidates is made sure of before one is accepted; None: not at all.
 
     Raises:
         InvalidSpec: a value that is not allowed, or a budget that the start network already exceeds.
@@ -124,17 +154,18 @@ class Search:
         max_blocks: int | None = None,
         protocol: str = "",
         replicate: int = 0,
+        replicates: int = 1,
+        confirm: Confirm | None = None,
     ) -> None:
         exact_gain = None if min_gain is None else _exact(min_gain)
-        self.problem = Problem(space, budget, stop, exact_gain, max_blocks)
+        self.problem = Problem(space, budget, stop, exact_gain, max_blocks, replicates=replicates, confirm=confirm)
         self.protocol, self.replicate = protocol, replicate
         names: list[Rule] = list(rules)
         if not names or len(set(names)) < len(names):
             raise InvalidSpec("rules", got=names, allowed="one or more of UC, APR, AMR, JOINT, each once")
         self._states: dict[Rule, RuleState] = {rule: start(self.problem, rule) for rule in names}
-        self._counts: dict[Network, tuple[int, int]] = {}
-        self._known: dict[Network, Fraction] = {}
-        self._asked: dict[str, Network] = {}
+        self._known = Trained(replicates)
+        self._asked: dict[str, Training] = {}
 
     @property
     def done(self) -> bool:
@@ -148,35 +179,48 @@ class Search:
         is in it again. Those that decisions wait for come first; `speculate` fills up with what the next
         decisions will probably need.
         """
-        demanded = {network for state in self._states.values() for network in self._blocked_on(state)}
+        demanded = {training for state in self._states.values() for training in self._blocked_on(state)}
+        wanted = plan(self.problem, self._states.values(), self._known, speculate=speculate)
         found = list[Evaluation]()
-        for network in islice(plan(self.problem, self._states.values(), self._known, speculate=speculate), n):
-            key = self.key(network)
-            self._asked[key] = network
-            found.append(Evaluation(key, network, network in demanded))
+        for training in islice(chain.from_iterable(map(self._trainings, wanted)), n):
+            key = self.key(*training)
+            self._asked[key] = training
+            found.append(Evaluation(key, training.network, training in demanded, self.replicate + training.number))
         return found
 
-    def key(self, network: Network) -> str:
-        """The identity of the evaluation of `network` in this search."""
-        return evaluation_key(self.problem.space, network, self.protocol, self.replicate)
+    def key(self, network: Network, number: int = 0) -> str:
+        """The identity of a training of `network` in this search; its trainings are numbered from 0."""
+        return evaluation_key(self.problem.space, network, self.protocol, self.replicate + number)
 
     def network_of(self, key: str) -> Network | None:
         """The network that was asked for under this key, None if none was."""
-        return self._asked.get(key)
+        training = self._asked.get(key)
+        return training.network if training else None
+
+    def replicate_of(self, key: str) -> int:
+        """The number of the seed of the training that was asked for under this key.
+
+        Raises:
+            LookupError: none was.
+        """
+        return self.replicate + self._asked[key].number
 
     def has_been_told(self, key: str) -> bool:
         """Whether the result of this key is known already."""
-        return self._asked.get(key) in self._counts
+        training = self._asked.get(key)
+        return training is not None and self._known.has(*training)
 
     def may_need(self, key: str) -> bool:
         """Whether a decision of this search can still read the result of this key.
 
         A rule only adds blocks: what its network cannot grow into it will never ask for.
         """
-        network = self._asked.get(key)
-        if network is None or network in self._counts:
+        training = self._asked.get(key)
+        if training is None or self._known.has(*training):
             return False
-        return any(not state.stopped and state.network.can_grow_into(network) for state in self._states.values())
+        return any(
+            not state.stopped and state.network.can_grow_into(training.network) for state in self._states.values()
+        )
 
     def tell(self, key: str, *, correct: int, total: int) -> None:
         """Report that `correct` of `total` validation images were right.
@@ -187,19 +231,25 @@ class Search:
             InvalidSpec: a key that was never asked for, or counts out of range.
             Conflict: a different result than the one told before.
         """
-        network = self._asked.get(key)
-        if network is None:
+        training = self._asked.get(key)
+        if training is None:
             raise InvalidSpec("key", got=key, allowed="a key that ask() has returned")
         counts = _counts(correct, total)
-        if self._counts.setdefault(network, counts) != counts:
-            raise Conflict(f"{network} was told as {self._counts[network]}, now as {(correct, total)}")
-        self._known[network] = Fraction(correct, total)
+        there = self._known.add(*training, counts)
+        if there != counts:
+            raise Conflict(f"{training.network} was told as {there}, now as {(correct, total)}")
         for rule, state in self._states.items():
             self._states[rule] = decide(self.problem, state, self._known)[0]
 
-    def _blocked_on(self, state: RuleState) -> tuple[Network, ...]:
+    def _blocked_on(self, state: RuleState) -> Iterator[Training]:
         outcome = decide(self.problem, state, self._known)[1]
-        return outcome.networks if isinstance(outcome, Blocked) else ()
+        if isinstance(outcome, Blocked):
+            for network in outcome.networks:
+                yield from self._trainings(Wanted(network, outcome.replicate))
+
+    def _trainings(self, wanted: Wanted) -> Iterator[Training]:
+        numbers = self._known.missing(wanted.network) if wanted.replicate is None else (wanted.replicate,)
+        return (Training(wanted.network, number) for number in numbers)
 
     @property
     def states(self) -> tuple[RuleState, ...]:
@@ -207,9 +257,14 @@ class Search:
         return tuple(self._states.values())
 
     @property
-    def known(self) -> dict[Network, Fraction]:
+    def known(self) -> Trained:
         """A copy of the accuracies told so far."""
-        return dict(self._known)
+        return self._known.copy()
+
+    @property
+    def evaluations(self) -> int:
+        """How many trainings were told."""
+        return self._known.count
 
     @property
     def result(self) -> SearchResult:
@@ -217,22 +272,27 @@ class Search:
         paths: dict[Rule, RulePath] = {rule: self._path(state) for rule, state in self._states.items()}
         points = [point for path in paths.values() for point in path.path]
         last = [path.path[-1] for path in paths.values() if path.path]
-        demanded = frozenset[Network]().union(*(state.measured for state in self._states.values()))
+        read = dict[Network, int]()
+        for state in self._states.values():
+            for network in state.measured:
+                read[network] = max(read.get(network, 0), count_of(self.problem, state, network))
         return SearchResult(
             best=max(last, key=_goodness, default=None),
             highest=max(points, key=_goodness, default=None),
             rules=paths,
-            evaluations=len(self._known),
-            demanded=len(demanded),
-            offered=1 + sum(state.offered for state in self._states.values()),
+            evaluations=self._known.count,
+            demanded=sum(read.values()),
+            offered=self.problem.replicates + sum(state.offered for state in self._states.values()),
         )
 
     def _path(self, state: RuleState) -> RulePath:
         space, points = self.problem.space, list[Point]()
         if state.accuracy is not None:
-            points.append(Point(space.start, self._known[space.start], space.cost(space.start)))
+            accuracy = self._known[space.start]
+            points.append(Point(space.start, accuracy, space.cost(space.start), None, self.problem.replicates))
         for element, network, accuracy in state.path:
-            points.append(Point(network, accuracy, space.cost(network), element))
+            count = count_of(self.problem, state, network)
+            points.append(Point(network, accuracy, space.cost(network), element, count))
         return RulePath(state.rule, tuple(points), state.stopped, state.submodularity, state.monotonicity)
 
     def to_json(self) -> str:
@@ -241,6 +301,9 @@ class Search:
 
     def snapshot(self) -> Snapshot:
         """Everything, as an object that can be stored inside another."""
+        trainings = dict[str, dict[int, Counts]]()
+        for network, number, counts in self._known.all():
+            trainings.setdefault(str(network), {})[number] = counts
         return Snapshot(
             space=self.problem.space,
             budget=self.problem.budget,
@@ -249,9 +312,14 @@ class Search:
             max_blocks=self.problem.max_blocks,
             protocol=self.protocol,
             replicate=self.replicate,
+            replicates=self.problem.replicates,
+            confirm=self.problem.confirm,
             rules=tuple(StoredRule.of(state) for state in self._states.values()),
-            results={str(network): counts for network, counts in self._counts.items()},
-            asked={key: str(network) for key, network in self._asked.items() if network not in self._counts},
+            results={str(network): self._known.counts(network) for network in self._known},
+            trainings=trainings if self._many else None,
+            asked={
+                key: str(training.network) for key, training in self._asked.items() if not self._known.has(*training)
+            },
         )
 
     @classmethod
@@ -287,15 +355,45 @@ class Search:
             max_blocks=stored.max_blocks,
             protocol=stored.protocol,
             replicate=stored.replicate,
+            replicates=stored.replicates,
+            confirm=stored.confirm,
         )
-        search._counts = {stored.space.network(name): _counts(*counts) for name, counts in stored.results.items()}
-        search._known = {network: Fraction(*counts) for network, counts in search._counts.items()}
-        search._asked = {key: stored.space.network(name) for key, name in stored.asked.items()}
-        if any(search.key(network) != key for key, network in search._asked.items()):
-            raise CorruptState("the stored search contradicts itself: asked")
-        search._asked |= {search.key(network): network for network in search._counts}
+        once = {name: {0: counts} for name, counts in stored.results.items()}
+        for name, found in (once if stored.trainings is None else stored.trainings).items():
+            for number, counts in found.items():
+                search._add(stored.space.network(name), number, _counts(*counts))
+        if {stored.space.network(name): counts for name, counts in stored.results.items()} != {
+            network: search._known.counts(network) for network in search._known
+        }:
+            raise CorruptState("the stored search contradicts itself: results")
+        for key, name in stored.asked.items():
+            search._asked[key] = search._asked_training(key, stored.space.network(name))
         search._states = {r.rule: r.restore(search.problem, search._known) for r in stored.rules}
         return search
+
+    @property
+    def _many(self) -> bool:
+        """Whether a network may be trained more than once."""
+        return self.problem.replicates > 1 or self.problem.confirm is not None
+
+    @property
+    def _most(self) -> int:
+        """How often a network may be trained."""
+        return self.problem.confirm.most if self.problem.confirm else self.problem.replicates
+
+    def _add(self, network: Network, number: int, counts: Counts) -> None:
+        """Take in a training that was stored as told."""
+        if not 0 <= number < self._most:
+            raise CorruptState("the stored search contradicts itself: trainings")
+        self._known.add(network, number, counts)
+        self._asked[self.key(network, number)] = Training(network, number)
+
+    def _asked_training(self, key: str, network: Network) -> Training:
+        """The training of `network` that has this key."""
+        for number in range(self._most):
+            if not self._known.has(network, number) and self.key(network, number) == key:
+                return Training(network, number)
+        raise CorruptState("the stored search contradicts itself: asked")
 
 
 def _counts(correct: int, total: int) -> tuple[int, int]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from rcas.budget import Budget
+from rcas.confirm import Confirm
 from rcas.errors import CorruptState, InvalidSpec
-from rcas.evaluation import Model
+from rcas.evaluation import Later, Model
 from rcas.greedy import (
-    Known,
     Problem,
     Rule,
     RuleState,
@@ -24,7 +24,11 @@ from rcas.greedy import (
     extend,
     start,
 )
-from rcas.space import Element, Space
+from rcas.space import Element, Network, Space
+from rcas.trained import Trained
+
+Replicates = Annotated[int, Field(exclude_if=lambda value: value == 1)]
+"""Like `Later`: not written where it is as it always was."""
 
 
 class StoredRule(Model):
@@ -33,6 +37,7 @@ class StoredRule(Model):
     Attributes:
         path: (position, block type, accuracy) of each accepted block.
         queue: (position, block type, gain, accepted blocks when it was measured), the top first.
+        confirmed: trainings read of a network, where they are more than `replicates`; None if there is none.
     """
 
     rule: Rule
@@ -42,6 +47,7 @@ class StoredRule(Model):
     submodularity: tuple[int, int, Fraction, Fraction]
     monotonicity: tuple[int, int, Fraction, Fraction]
     measured: tuple[str, ...]
+    confirmed: Later[dict[str, int]] = None
     offered: int
     stopped: StopReason | None
 
@@ -58,55 +64,72 @@ class StoredRule(Model):
             submodularity=state.submodularity,
             monotonicity=state.monotonicity,
             measured=tuple(sorted(map(str, state.measured))),
+            confirmed={str(network): count for network, count in state.confirmed.items()} or None,
             offered=state.offered,
             stopped=state.stopped,
         )
 
-    def restore(self, problem: Problem, known: Known) -> RuleState:
+    def restore(self, problem: Problem, known: Trained) -> RuleState:
         """The state that was stored; keys and costs are computed anew.
 
         Raises:
             CorruptState: its parts contradict each other, the problem or what is known.
         """
+        measured = frozenset(problem.space.network(name) for name in self.measured)
+        self._require(measured <= known.keys(), "measured")
+        confirmed = self._confirmed(problem, measured)
+        read = {network: confirmed.get(network, problem.replicates) for network in measured}
         first = start(problem, self.rule)
         along = [replace(first, accuracy=known[first.network]) if self.started else first]
         for position, block, accuracy in self.path:
             element = Element(position, block)
             self._require(element in problem.space.elements and position not in along[-1].filled, "path")
             along.append(extend(problem, along[-1], element, accuracy))
-            self._require(self.started and accuracy == known[along[-1].network], "path")
+            network = along[-1].network
+            self._require(self.started and accuracy == known.accuracy(network, read[network]), "path")
         entries = [(Element(position, block), gain, at) for position, block, gain, at in self.queue]
         free = [c.element for c in (*first.queue, *first.parked) if c.element.position not in along[-1].filled]
         self._require(sorted(free) == sorted(element for element, _, _ in entries), "queue")
-        self._check_gains(problem, along, entries, known)
+        self._check_gains(problem, along, entries, known, read)
         for checked, broken, total, worst in (self.submodularity, self.monotonicity):
             self._require(0 <= broken <= checked and 0 <= worst <= total <= checked, "counters")
         self._require(self.offered >= len(self.path), "counters")
-        measured = frozenset(problem.space.network(name) for name in self.measured)
-        self._require(measured <= known.keys(), "measured")
         state = replace(
             enqueue(problem, along[-1], entries),
             submodularity=Tally(*self.submodularity),
             monotonicity=Tally(*self.monotonicity),
             measured=measured,
+            confirmed=confirmed,
             offered=self.offered,
         )
-        self._require(decide(problem, state, {})[0].stopped == self.stopped, "stopped")
+        rested = known.limited(read) if problem.confirm else {}
+        self._require(decide(problem, state, rested)[0].stopped == self.stopped, "stopped")
         return replace(state, stopped=self.stopped)
+
+    def _confirmed(self, problem: Problem, measured: frozenset[Network]) -> dict[Network, int]:
+        found = {problem.space.network(name): count for name, count in (self.confirmed or {}).items()}
+        most = problem.confirm.most if problem.confirm else 0
+        allowed = found.keys() <= measured and all(problem.replicates < count <= most for count in found.values())
+        self._require(allowed, "confirmed")
+        return found
 
     def _check_gains(
         self,
         problem: Problem,
         along: list[RuleState],
         entries: list[tuple[Element, Fraction | None, int]],
-        known: Known,
+        known: Trained,
+        read: dict[Network, int],
     ) -> None:
         """A gain belongs to the state in which it was measured; `along` holds the states by accepted blocks."""
         self._require(all(0 <= at < len(along) for _, _, at in entries), "queue")
         for at, state in enumerate(along):
             then = enqueue(problem, state, [entry for entry in entries if entry[2] == at and entry[1] is not None])
             for c in (*then.queue, *then.parked):
-                self._require(state.accuracy is not None and c.gain == known[c.network] - state.accuracy, "queue")
+                self._require(state.accuracy is not None, "queue")
+                assert state.accuracy is not None
+                accuracy = known.accuracy(c.network, read[c.network])
+                self._require(c.gain == accuracy - state.accuracy, "queue")
 
     def _require(self, holds: bool, field: str) -> None:
         if not holds:
@@ -117,8 +140,11 @@ class Snapshot(Model):
     """A whole search.
 
     Attributes:
-        results: (correct, total) by network.
-        asked: networks by key that were asked for and not told yet.
+        replicate: number of the first training of a network; the others count on from it.
+        results: (correct, total) by network, over all the trainings that make its F, once they are known.
+        trainings: (correct, total) of each training, by network and its number, counted from 0; None where every
+            network is trained once, for then `results` says it all.
+        asked: networks by key of the trainings that were asked for and not told yet.
     """
 
     format: Literal[1] = 1
@@ -129,8 +155,11 @@ class Snapshot(Model):
     max_blocks: int | None
     protocol: str
     replicate: int
+    replicates: Replicates = 1
+    confirm: Later[Confirm] = None
     rules: tuple[StoredRule, ...]
     results: dict[str, tuple[int, int]]
+    trainings: Later[dict[str, dict[int, tuple[int, int]]]] = None
     asked: dict[str, str]
 
     @classmethod

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rcas.budget import Budget, format_count
 from rcas.costs import Cost
-from rcas.forecast import forecast
+from rcas.forecast import forecast, trainings_left
 from rcas.greedy import Problem, Rule, decide, start
 from rcas.search import Point, Search
 from rcas.space import Network
@@ -41,7 +41,7 @@ class News:
 
 def _accepted_before(search: Search, new: Collection[Network]) -> dict[Rule, int]:
     """How many blocks each rule had accepted before: as many as the new results do not explain."""
-    known = {network: accuracy for network, accuracy in search.known.items() if network not in new}
+    known = search.known.without(new)
     rules: list[Rule] = [state.rule for state in search.states]
     return {rule: len(decide(search.problem, start(search.problem, rule), known)[0].path) for rule in rules}
 
@@ -58,7 +58,8 @@ class Estimate:
         """Count trainings that ended. `changed`: there are results, so that something else may be left."""
         self._done += trained
         if changed or self._left is None:
-            self._left = len(forecast(search.problem, search.states, search.known))
+            known = search.known
+            self._left = trainings_left(forecast(search.problem, search.states, known), known)
 
     @property
     def left(self) -> int:

@@ -65,15 +65,16 @@ class PlainProgress:
         self._estimate.update(controller.search, *_counts(step))
         when = f"[{self._estimate.elapsed_s:6.1f} s]"
         for item in step.collected:
-            accuracy = percent(controller.search.known[item.evaluation.network])
+            accuracy = percent(item.result.correct / item.result.total)
+            seed = f" (seed {item.evaluation.replicate})" if item.evaluation.replicate else ""
             reused = " (known already)" if item.reused else ""
-            self._line(f"{when} {accuracy}  {item.evaluation.network}{reused}")
+            self._line(f"{when} {accuracy}  {item.evaluation.network}{seed}{reused}")
         for attempt in step.failed:
             self._line(f"{when} attempt {attempt.name} {attempt.outcome}: {attempt.message}")
         for rule, before, after in self._news.accepted(controller.search, _networks(step)):
             self._line(f"{when} {accepted_text(controller.search.problem, rule, before, after)}")
         if step.collected and not step.finished:
-            self._line(f"{when} {len(controller.search.known)} evaluations done, {self._estimate.text}")
+            self._line(f"{when} {controller.search.evaluations} evaluations done, {self._estimate.text}")
         if step.message:
             self._line(f"{when} {step.message}")
 
@@ -97,7 +98,7 @@ class JsonProgress:
         for rule, _, after in self._news.accepted(controller.search, _networks(step)):
             self._emit("accepted", rule=rule, **point_json(controller.search.problem.space, after))
         if step.collected:
-            done = len(controller.search.known)
+            done = controller.search.evaluations
             self._emit("progress", evaluations=done, left=self._estimate.left, running=len(step.running))
         if step.message:
             self._emit("held", phase=step.phase, message=step.message)

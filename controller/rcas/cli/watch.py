@@ -54,7 +54,7 @@ class View(NamedTuple):
     @property
     def evaluations(self) -> int:
         """How many are known. The state is ahead of the resource, whose numbers are written every few seconds."""
-        return len(self.search.known) if self.search else self.row["evaluations"]
+        return self.search.evaluations if self.search else self.row["evaluations"]
 
     @property
     def running(self) -> int:

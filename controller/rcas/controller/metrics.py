@@ -8,6 +8,7 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from rcas.controller.step import Controller, Step
+from rcas.greedy import trainings_read
 from rcas.resource import Phase, Resource
 from rcas.runtimes.base import Attempt
 from rcas.search import Search
@@ -30,7 +31,7 @@ class Tally(NamedTuple):
     def of(cls, controller: Controller) -> Tally:
         """The counts as they are now. `lazy` falls while a decision measures, and rises when it is taken."""
         found, states = controller.search.result, controller.search.states
-        read = sum(len(state.measured) for state in states)
+        read = sum(trainings_read(controller.search.problem, state) for state in states)
         return cls(
             lazy=sum(state.offered for state in states) - read,
             shared=read - found.demanded,

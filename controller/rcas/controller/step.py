@@ -195,13 +195,14 @@ class Controller:
         network = self.search.network_of(key)
         assert network
         self._check(result, network)
+        replicate = self.search.replicate_of(key)
         self.search.tell(key, correct=result.correct, total=result.total)
         # A result of an attempt that an earlier controller launched is this search's own training.
         reused = reused and key not in self._attempts
         self._attempts.pop(key, None)
         seconds = result.seconds.data + result.seconds.training + result.seconds.validation
         self._count(**({"reused": 1} if reused else {"trained": 1, "busy_seconds": seconds}))
-        return Collected(Evaluation(key, network), result, reused)
+        return Collected(Evaluation(key, network, replicate=replicate), result, reused)
 
     def _check(self, result: Result, network: Network) -> None:
         """Refuse a result object that a trainer of this search cannot have written."""
@@ -209,6 +210,7 @@ class Controller:
         epochs = self.protocol.training.epochs
         claims = {
             "network": (result.network, str(network)),
+            "replicate": (result.replicate, self.search.replicate_of(result.key)),
             "protocol_sha256": (result.protocol_sha256, self.protocol.sha256),
             "params": (result.params, cost.params),
             "madds": (result.madds, cost.madds),
@@ -259,7 +261,7 @@ class Controller:
             space=self.search.problem.space,
             network=str(evaluation.network),
             protocol=self.protocol,
-            replicate=self.search.replicate,
+            replicate=evaluation.replicate,
             source=self.spec.data.source(),
         )
         self._cluster.launch(f"{evaluation.key[:16]}-{self._attempts[evaluation.key].started}", task)
