@@ -1,7 +1,7 @@
 """How far an accuracy can be trusted, from the counts of the trainings that measured it.
 
-Two kinds of noise are told apart. Counting: n validation images at accuracy a tell it with a variance of a (1 - a) / n.
-Seeds: trainings of one network that differ in nothing but their seed spread. The variance of one training is taken as
+Two kinds of noise are told apart. Counting: n validation images at accuracy a tell it with a variance of
+a (1 - a) / n. Seeds: trainings of one network that differ in nothing but their seed spread. The variance of one training is taken as
 the larger of the two. They are not added, because the images are the same for every seed, and a part of the spread
 between seeds is that of counting. All numbers are shares from 0 to 1; what decisions use is exact.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from math import sqrt
 from typing import NamedTuple
 
@@ -98,5 +99,5 @@ def gains(path: Sequence[Trainings]) -> list[Comparison]:
     variance = training_variance(path)
     return [
         Comparison(pooled(after) - pooled(before), variance * (Fraction(1, len(after)) + Fraction(1, len(before))))
-        for before, after in zip(path, path[1:], strict=False)
+        for before, after in pairwise(path)
     ]

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -16,8 +17,9 @@ from yaml.constructor import ConstructorError
 
 from rcas.blocks import BLOCK_TYPES
 from rcas.budget import Budget, parse_count
+from rcas.confirm import MOST, Confirm
 from rcas.errors import InvalidSpec
-from rcas.evaluation import Count, DataSource, Description, Draw, Model, Protocol, Training
+from rcas.evaluation import Count, DataSource, Description, Draw, Later, Model, Protocol, Training
 from rcas.greedy import STOP_POLICIES, Rule, StopPolicy
 from rcas.pod import PodSpec
 from rcas.search import DEFAULT_RULES, Search
@@ -125,6 +127,24 @@ class Limits(Model):
     )
 
 
+class ConfirmSpec(Model):
+    """Further trainings of the best candidates, before one of them is accepted."""
+
+    candidates: Annotated[int, Field(ge=2, le=MOST)] = Field(
+        default=2, description="How many are compared: the first with each of the others."
+    )
+    most: Annotated[int, Field(ge=2, le=MOST)] = Field(
+        default=5, description="Trainings of one network at most; more than replicates."
+    )
+    errors: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=1.0, description="Standard errors by which the first must lead, so that no more are needed."
+    )
+
+    def build(self) -> Confirm:
+        """The rule that is meant."""
+        return Confirm(self.candidates, self.most, Fraction(str(self.errors)))
+
+
 class SearchSpec(Model):
     """A whole search."""
 
@@ -144,6 +164,12 @@ class SearchSpec(Model):
     )
     max_blocks: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="End a rule after so many blocks."
+    )
+    replicates: Annotated[int, Field(ge=1, le=MOST, exclude_if=lambda value: value == 1)] = Field(
+        default=1, description="Trainings of every network, from different seeds; the accuracy is their mean."
+    )
+    confirm: Later[ConfirmSpec] = Field(
+        default=None, description="Train the best candidates further until their order is clear; null: never."
     )
     data: DataSpec
     training: Training = Training()
@@ -173,6 +199,8 @@ class SearchSpec(Model):
             min_gain=self.min_gain,
             max_blocks=self.max_blocks,
             protocol=protocol_sha256,
+            replicates=self.replicates,
+            confirm=self.confirm.build() if self.confirm else None,
         )
 
     def protocol(self, found: Description, threads: int) -> Protocol:
