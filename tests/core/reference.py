@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from statistics import mean
 from typing import NamedTuple
 
 from rcas import Budget, Element, Network, Space
@@ -163,3 +164,105 @@ def lazy_greedy(accuracy: Accuracy, rules: Rules, *, share: bool = True) -> Trac
                 last[u] = gain
                 fresh.add(u)
     return Trace(path, stopped, measured, stale, evaluations)
+
+
+class Confirming(NamedTuple):
+    """What `confirmed_greedy` did.
+
+    Attributes:
+        path: (element, network, accuracy) of each accepted block.
+        trainings: (network, number) of every training that was read.
+    """
+
+    path: list[tuple[Element, Network, Fraction]]
+    stopped: str
+    trainings: set[tuple[Network, int]]
+
+
+def confirmed_greedy(
+    correct: Callable[[Network, int], int],
+    total: int,
+    rules: Rules,
+    replicates: int,
+    confirm: tuple[int, int, Fraction] | None,
+) -> Confirming:
+    """Lazy greedy on means over trainings; `correct` of `total` by network and number of the training.
+
+    confirm: (candidates, most trainings, standard errors), or None to take the best as it is. The comparison is that
+    of keys, not of gains as the project's own.
+    """
+    chosen, path, read = rules.start(), list[tuple[Element, Network, Fraction]](), dict[Network, int]()
+    last, fresh = dict[Element, Fraction](), set[Element]()
+
+    def accuracies(network: Network) -> list[Fraction]:
+        return [Fraction(correct(network, number), total) for number in range(read.setdefault(network, replicates))]
+
+    def measure(networks: set[Network], candidates: list[Element]) -> None:
+        base = mean(accuracies(rules.network(chosen)))
+        for v in candidates:
+            network = rules.network(chosen | {v})
+            if network in networks:
+                last[v] = mean(accuracies(network)) - base
+                fresh.add(v)
+
+    accuracies(rules.network(chosen))
+    while not (stopped := rules.end(chosen, len(path))):
+        candidates = rules.candidates(chosen)
+        unknown = {rules.network(chosen | {v}) for v in candidates if v not in last}
+        if unknown:
+            measure(unknown, candidates)
+            continue
+        order = sorted(candidates, key=lambda v: (-rules.key(chosen, v, last[v]), v.position, v.block))
+        winner = order[0]
+        if winner not in fresh:
+            measure({rules.network(chosen | {winner})}, candidates)
+            continue
+        if confirm:
+            firsts = {rules.network(chosen | {v}): v for v in reversed(order)}
+            rivals = [v for v in order if firsts[rules.network(chosen | {v})] == v][: confirm[0]]
+            stale = {rules.network(chosen | {v}) for v in rivals if v not in fresh}
+            if stale:
+                measure(stale, candidates)
+                continue
+            again = _again(rules, chosen, rivals, last, accuracies, total, confirm)
+            if again:
+                for network in again:
+                    read[network] += 1
+                measure(again, candidates)
+                continue
+        stopped = rules.refusal(chosen, winner, last[winner])
+        if stopped:
+            break
+        chosen, fresh = chosen | {winner}, set[Element]()
+        path.append((winner, rules.network(chosen), mean(accuracies(rules.network(chosen)))))
+    return Confirming(path, stopped, {(network, n) for network, count in read.items() for n in range(count)})
+
+
+def _again(rules, chosen, rivals, gains, accuracies, total, confirm) -> set[Network]:
+    networks = {v: rules.network(chosen | {v}) for v in rivals}
+    groups = [accuracies(networks[v]) for v in rivals] + [accuracies(rules.network(chosen))]
+    counting = mean([mean(group) * (1 - mean(group)) / total for group in groups])
+    freedom = sum(len(group) - 1 for group in groups)
+    squares = sum((x - mean(group)) ** 2 for group in groups for x in group)
+    variance = max(counting, squares / freedom if freedom else Fraction(0))
+    first, close = rivals[0], list[Element]()
+    for v in rivals[1:]:
+        weights = [_weight(rules, chosen, u, gains[u]) for u in (first, v)]
+        if (gains[first] < 0) != (gains[v] < 0):
+            weights = [Fraction(1), Fraction(1)]
+        ahead = weights[0] * gains[first] - weights[1] * gains[v]
+        counts = [len(accuracies(networks[first])), len(accuracies(networks[v])), len(groups[-1])]
+        spread = (
+            weights[0] ** 2 / counts[0] + weights[1] ** 2 / counts[1] + (weights[0] - weights[1]) ** 2 / counts[2]
+        )
+        if ahead**2 <= confirm[2] ** 2 * variance * spread:
+            close.append(v)
+    fewest = min(len(accuracies(networks[v])) for v in [first, *close])
+    if not close or fewest >= confirm[1]:
+        return set()
+    return {networks[v] for v in [first, *close] if len(accuracies(networks[v])) == fewest}
+
+
+def _weight(rules: Rules, chosen: frozenset[Element], v: Element, gain: Fraction) -> Fraction:
+    """What a gain, or a loss, is multiplied by to give the key."""
+    return abs(rules.key(chosen, v, Fraction(-1) if gain < 0 else Fraction(1)))
