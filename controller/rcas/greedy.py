@@ -6,8 +6,8 @@ exact and changes with S. After a block is accepted all gains are stale; the top
 the top is fresh. Positions that give the same network share one measurement.
 
 With `confirm` the top is not accepted at once: the best candidates are all measured for the current S, and trained
-from further seeds until their order is clear (`rcas.confirm`). F of such a network is then that over all its trainings,
-also as the F(S) from which later gains are counted.
+from further seeds until their order is clear (`rcas.confirm`). F of such a network is then that over all its
+trainings, also as the F(S) from which later gains are counted.
 """
 
 from __future__ import annotations

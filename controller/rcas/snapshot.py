@@ -77,7 +77,7 @@ class StoredRule(Model):
         """
         measured = frozenset(problem.space.network(name) for name in self.measured)
         self._require(measured <= known.keys(), "measured")
-        confirmed = self._confirmed(problem, measured)
+        confirmed = self._confirmed(problem, measured, known)
         read = {network: confirmed.get(network, problem.replicates) for network in measured}
         first = start(problem, self.rule)
         along = [replace(first, accuracy=known[first.network]) if self.started else first]
@@ -106,10 +106,11 @@ class StoredRule(Model):
         self._require(decide(problem, state, rested)[0].stopped == self.stopped, "stopped")
         return replace(state, stopped=self.stopped)
 
-    def _confirmed(self, problem: Problem, measured: frozenset[Network]) -> dict[Network, int]:
+    def _confirmed(self, problem: Problem, measured: frozenset[Network], known: Trained) -> dict[Network, int]:
         found = {problem.space.network(name): count for name, count in (self.confirmed or {}).items()}
         most = problem.confirm.most if problem.confirm else 0
-        allowed = found.keys() <= measured and all(problem.replicates < count <= most for count in found.values())
+        there = all(problem.replicates < count <= min(most, len(known.trainings(n))) for n, count in found.items())
+        allowed = found.keys() <= measured - {problem.space.start} and there
         self._require(allowed, "confirmed")
         return found
 

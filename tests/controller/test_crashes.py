@@ -15,6 +15,7 @@ from controller.harness import (
     undisturbed,
 )
 from controller.memory_store import MemoryStore
+from rcas.spec import SearchSpec
 from rcas.state import read_head
 
 
@@ -51,27 +52,35 @@ class CrashPoint:
         return call
 
 
-def run_with_crash(real: MemoryStore, point: CrashPoint, slots: int, seed: int) -> None:
+SPECS = {
+    "plain": a_spec(),
+    "confirmed": a_spec(rules=["APR"], replicates=2, confirm={"most": 3}, max_blocks=2),
+}
+
+
+def run_with_crash(real: MemoryStore, point: CrashPoint, spec: SearchSpec, slots: int, seed: int) -> None:
     store = point.wrap(real, ("get", "put", "delete"))
     cluster = ScriptedCluster(real, seed)
     controller = open_controller(
-        store, point.wrap(cluster, ("launch", "observe", "forget", "cancel")), a_spec(), slots=slots, writer="first"
+        store, point.wrap(cluster, ("launch", "observe", "forget", "cancel")), spec, slots=slots, writer="first"
     )
     run_to_end(controller)
 
 
+@pytest.mark.parametrize("kind", SPECS)
 @pytest.mark.parametrize("slots", [1, 4])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_crash_at_any_io_changes_no_decision_and_trains_nothing_twice(slots, after):
-    expected = decisions(undisturbed(MemoryStore(), a_spec()))
+def test_a_crash_at_any_io_changes_no_decision_and_trains_nothing_twice(kind, slots, after):
+    spec = SPECS[kind]
+    expected = decisions(undisturbed(MemoryStore(), spec))
     counting = CrashPoint(None, after=False)
-    run_with_crash(MemoryStore(), counting, slots, seed=0)
+    run_with_crash(MemoryStore(), counting, spec, slots, seed=0)
     assert counting.calls > 50
     for at in range(1, counting.calls + 1):
         store = MemoryStore()
         with pytest.raises(Crash):
-            run_with_crash(store, CrashPoint(at, after=after), slots, seed=0)
-        controller = open_controller(store, ScriptedCluster(store, seed=at), a_spec(), slots=slots, writer="second")
+            run_with_crash(store, CrashPoint(at, after=after), spec, slots, seed=0)
+        controller = open_controller(store, ScriptedCluster(store, seed=at), spec, slots=slots, writer="second")
         run_to_end(controller)
         assert decisions(controller) == expected, f"crash at call {at}"
         evaluations = controller.search.result.evaluations
@@ -82,10 +91,11 @@ def test_a_crash_at_any_io_changes_no_decision_and_trains_nothing_twice(slots, a
         assert head.state.attempts == {}
 
 
-def test_the_order_in_which_results_come_in_changes_no_decision():
-    expected = decisions(undisturbed(MemoryStore(), a_spec()))
+@pytest.mark.parametrize("kind", SPECS)
+def test_the_order_in_which_results_come_in_changes_no_decision(kind):
+    expected = decisions(undisturbed(MemoryStore(), SPECS[kind]))
     for seed in range(20):
         store = MemoryStore()
-        controller = open_controller(store, ScriptedCluster(store, seed), a_spec(), slots=1 + seed % 6)
+        controller = open_controller(store, ScriptedCluster(store, seed), SPECS[kind], slots=1 + seed % 6)
         run_to_end(controller)
         assert decisions(controller) == expected

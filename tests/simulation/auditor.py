@@ -9,7 +9,7 @@ from typing import Any
 
 from rcas.runtimes.kubernetes.jobs import ATTEMPT_ANNOTATION, HASH_ANNOTATION, KEY_ANNOTATION, UID_LABEL
 from rcas.state import parse_head
-from simulation.accuracy import correct
+from simulation.accuracy import correct, trainings_in
 from simulation.apiserver import Object
 from simulation.controllers import PREFIX, Controller
 from simulation.edge import Violation
@@ -110,12 +110,12 @@ class Auditor:
 
     def _state(self, ledger: Ledgered, head: Any) -> None:
         state, reference = head["state"], ledger.wanted.reference
-        found, told = state["search"], state["search"]["results"]
+        found, told = state["search"], trainings_in(state["search"])
         for rule, path in zip(found["rules"], reference.paths, strict=True):
             if rule["path"] != path[: len(rule["path"])]:
                 raise Violation("decisions equal the fault-free run's", f"{rule['rule']} took {rule['path']}")
-        for network, counts in told.items():
-            if counts[0] != correct(network, reference.seed):
+        for (network, number), counts in told.items():
+            if counts[0] != correct(network, reference.seed, number):
                 raise Violation("a result never changes", f"{network} was told as {counts}")
         counters = state["counters"]
         if counters["trained"] + counters["reused"] != len(told):
@@ -130,8 +130,8 @@ class Auditor:
 
     def _follows(self, old: Any, new: Any) -> None:
         """What one state says the next must not take back."""
-        told = new["search"]["results"]
-        if any(told.get(network) != counts for network, counts in old["search"]["results"].items()):
+        told = trainings_in(new["search"])
+        if any(told.get(training) != counts for training, counts in trainings_in(old["search"]).items()):
             raise Violation("a result never changes", "a result that was told is missing in the next state")
         for rule, before in zip(new["search"]["rules"], old["search"]["rules"], strict=True):
             if rule["path"][: len(before["path"])] != before["path"]:
@@ -242,7 +242,7 @@ class Auditor:
     def _check_status(self, search: Object, now: float) -> None:
         uid, status = _uid(search), search.get("status") or {}
         ledger = next((one for name, one in self.ledgers.items() if name.endswith(uid)), None)
-        told = len(ledger.state["search"]["results"]) if ledger else 0
+        told = len(trainings_in(ledger.state["search"])) if ledger else 0
         if ledger is None or ledger.state["phase"] != "Running" or status.get("evaluations") == told:
             self._stale_since.pop(uid, None)
         elif now - self._stale_since.setdefault(uid, now) > STALE_S:
@@ -297,7 +297,7 @@ class Auditor:
             raise Violation("decisions equal the fault-free run's", f"{rules} is not {wanted.reference.rules}")
         if state.attempts:
             raise Violation("nothing is left", f"attempts {state.attempts}")
-        if resource["status"]["evaluations"] != len(state.search.results):
+        if resource["status"]["evaluations"] != len(trainings_in(state.search.model_dump(mode="json"))):
             raise Violation("the status tells the state", f"{resource['status']['evaluations']} evaluations")
         if self.exact and len(self._wanted) == 1 and not wanted.spec["speculate"]:
             counters = state.counters

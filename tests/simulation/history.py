@@ -13,6 +13,7 @@ from rcas.errors import Fenced
 from rcas.runtimes.kubernetes import api as adapter
 from simulation import faults as faulty
 from simulation import scenario as scenarios
+from simulation.accuracy import trainings_in
 from simulation.apiserver import ApiServer, Object
 from simulation.auditor import Auditor
 from simulation.bucket import Bucket
@@ -222,7 +223,7 @@ class History:
     def evaluations(self) -> int:
         """Results that the searches know at the end."""
         heads = (ledger.head for ledger in self.auditor.ledgers.values())
-        return sum(len(head["state"]["search"]["results"]) for head in heads if head)
+        return sum(len(trainings_in(head["state"]["search"])) for head in heads if head)
 
     def _why_not(self) -> str:
         phases = {n: (s.get("status") or {}).get("phase") for n, s in self.server.all(SEARCHES).items()}

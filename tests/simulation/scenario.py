@@ -19,6 +19,12 @@ _SPACES: list[dict[str, Any]] = [
 ]
 _RULES = [["UC"], ["APR"], ["AMR"], ["UC", "APR"], ["UC", "AMR"], ["UC", "APR", "AMR"]]
 _BUDGETS = ["1300", "1700", "2500", "9k"]
+_NOISE: list[dict[str, Any]] = [
+    *[{}] * 6,
+    {"replicates": 2},
+    {"confirm": {"most": 2}},
+    {"confirm": {"candidates": 3, "most": 3}},
+]
 FEWEST, MOST = 4, 10
 """Evaluations of a search."""
 
@@ -89,6 +95,8 @@ def draw(random: Random) -> Scenario:
 def _search(random: Random, name: str) -> Wanted:
     while True:
         spec = _spec(random)
+        # Drawn apart, so that the other histories stay as they were.
+        spec |= Random(repr(spec)).choice(_NOISE)
         reference = reference_of(spec)
         if reference is not None and FEWEST <= reference.evaluations <= MOST:
             return Wanted(name, spec, reference)

@@ -14,14 +14,14 @@ from rich.table import Table
 
 from rcas.cli.options import json_option
 from rcas.cli.places import Place, Undecided, place_options, search_argument
-from rcas.cli.render import open_console, print_result
+from rcas.cli.render import mean_text, open_console, print_result
 from rcas.cli.rows import Row, row_of_state, rows_table
 from rcas.clock import SystemClock
 from rcas.errors import InvalidSpec
-from rcas.greedy import RULES, Rule
+from rcas.greedy import RULES, Candidate, Rule, count_of, leads_of, rivals_of
 from rcas.search import Search
 from rcas.trace import Decision, trace
-from rcas.wording import STOPPED, block_text, percent, points, used
+from rcas.wording import STOPPED, block_text, counted, percent, points, used
 
 SHOWN_CANDIDATES = 6
 
@@ -142,11 +142,16 @@ def _print_decision(
     accuracy = decision.after.accuracy or Fraction(0)
     console.print(
         f"\n[bold]{rule}, block {number}: {block_text(space, winner.element)}[/bold]\n"
-        f"  {percent(accuracy)} ({points(winner.gain or Fraction(0))} points), {used(search.problem.budget, total)}\n"
-        f"  {winner.network}\n  {_why(decision)}"
+        f"  {percent(accuracy)} ({points(winner.gain or Fraction(0))} points), {used(search.problem.budget, total)}"
+        f"{mean_text(_trainings(search, decision, winner))}\n"
+        f"  {winner.network}\n  {_why(decision)}{_confirmed(search, decision)}"
     )
+    many = search.problem.replicates > 1 or search.problem.confirm is not None
     table = Table(box=None, pad_edge=True)
-    for column in ("candidate", "gain", "was", "measured", "params", "MAdds", "key / winner's"):
+    for column in (
+        *("candidate", "gain", "was", "measured", "params", "MAdds", "key / winner's"),
+        *(("trainings",) if many else ()),
+    ):
         table.add_column(column, justify="left" if column == "candidate" else "right")
     best_key = -winner.rank[1]
     for weighed in decision.weighed[:shown]:
@@ -159,10 +164,33 @@ def _print_decision(
             f"{candidate.cost.params:+,}",
             f"{candidate.cost.madds:+,}",
             f"{float(key / best_key):.2f}" if best_key > 0 else "",
+            *((str(_trainings(search, decision, candidate)),) if many else ()),
         )
     console.print(table)
     if shown and len(decision.weighed) > shown:
         console.print(f"  ... and {len(decision.weighed) - shown} more (--all shows them)")
+
+
+def _trainings(search: Search, decision: Decision, candidate: Candidate) -> int:
+    """How many trainings the candidate's gain rests on."""
+    return count_of(search.problem, decision.before, candidate.network)
+
+
+def _confirmed(search: Search, decision: Decision) -> str:
+    """How the choice was confirmed, for people; empty where none was."""
+    confirm = search.problem.confirm
+    if not confirm:
+        return ""
+    networks = [candidate.network for candidate in rivals_of(search.problem, decision.before)]
+    found = leads_of(search.problem, decision.before, search.known)
+    further = sum(
+        count_of(search.problem, decision.before, network) - search.problem.replicates for network in networks
+    )
+    lines = [f"\n  Confirmed with {counted(further, 'further training')} of {counted(len(networks), 'candidate')}."]
+    for place, one in enumerate(found, start=2):
+        clear = "clear" if one.clear(confirm.errors) else f"not clear, with {confirm.most} trainings of both"
+        lines.append(f"It leads number {place} by {points(one.difference)} ± {one.error * 100:.2f} points: {clear}.")
+    return " ".join(lines)
 
 
 def _why(decision: Decision) -> str:
@@ -195,6 +223,7 @@ def _decision_json(search: Search, number: int, decision: Decision) -> dict[str,
                 "gain": float(weighed.candidate.gain or 0),
                 "stale_gain": None if weighed.stale is None else float(weighed.stale),
                 "fresh": weighed.fresh,
+                "trainings": _trainings(search, decision, weighed.candidate),
                 "params": weighed.candidate.cost.params,
                 "madds": weighed.candidate.cost.madds,
                 "network": str(weighed.candidate.network),

@@ -14,7 +14,7 @@ from rcas.budget import format_count
 from rcas.greedy import Tally
 from rcas.search import Point, Search, SearchResult
 from rcas.space import Space
-from rcas.wording import HELD, STOPPED, percent, used
+from rcas.wording import HELD, STOPPED, counted, percent, used
 
 WIDTH_OF_FILES = 200
 """Columns of output that goes to no terminal: tables there are read by programs, or unfolded."""
@@ -34,6 +34,7 @@ def point_json(space: Space, point: Point) -> dict[str, Any]:
         "network": str(point.network),
         "accuracy": float(point.accuracy),
         "accuracy_exact": str(point.accuracy),
+        "trainings": point.trainings,
         "params": point.cost.params,
         "madds": point.cost.madds,
         "position": point.element.position if point.element else None,
@@ -86,11 +87,17 @@ def print_result(name: str, search: Search, *, as_json: bool, phase: str = "Runn
     console.print(f"  best network  [bold]{best.network}[/bold]")
     console.print(
         f"  accuracy      [bold]{percent(best.accuracy)}[/bold] on the validation images, after short training"
+        f"{mean_text(best.trainings)}"
     )
     console.print(f"  cost          {used(budget, best.cost)}\n")
     console.print(rules_table(search))
     for line in (*_highest(found), *work_done(found), *assumptions(found)):
         console.print(line)
+
+
+def mean_text(trainings: int) -> str:
+    """What an accuracy is the mean of, unless it is of one training."""
+    return f", mean of {counted(trainings, 'training')}" if trainings > 1 else ""
 
 
 def rules_table(search: Search) -> Table:
@@ -122,7 +129,7 @@ def work_done(found: SearchResult) -> Iterable[str]:
     """How many trainings it took, against greedy without laziness."""
     yield (
         f"  {found.evaluations} trainings, {found.evaluations - found.demanded} of them speculative; "
-        f"plain greedy would have trained {found.offered} networks for the same decisions."
+        f"plain greedy would have run {found.offered} for the same decisions."
     )
 
 
