@@ -150,6 +150,13 @@ def test_the_base_of_these_tests_is_valid() -> None:
         ),
         ("threads: 1", "parallelism: 0", "parallelism: got '0', allowed: greater than or equal to 1"),
         ("threads: 1", "max_blocks: -1", "max_blocks: got '-1', allowed: greater than or equal to 0"),
+        ("threads: 1", "replicates: 0", "replicates: got '0', allowed: greater than or equal to 1"),
+        ("threads: 1", "confirm: {most: 1}", "confirm.most: got '1', allowed: greater than or equal to 2"),
+        (
+            "threads: 1",
+            "replicates: 4\nconfirm: {most: 4}",
+            "confirm.most: got '4', allowed: more than replicates, 4",
+        ),
         ("threads: 1", "min_gain: .inf", "min_gain: got 'inf', allowed: a finite number"),
         ("threads: 1", "min_gain: much", "min_gain: got 'much', allowed: a valid number"),
         ("threads: 1", "stop: never", "stop: got 'never', allowed: 'drop-infeasible' or 'first-infeasible'"),
