@@ -88,6 +88,8 @@ def test_a_budget_below_the_start_network_says_what_that_needs(folder: Path) -> 
         ("validation_per_class: 20", "validation_per_class: 30", "data"),
         ("block_types: [1, 5]", "block_types: [1]", "space"),
         ("threads: 1", "max_blocks: 1", "max_blocks"),
+        ("threads: 1", "threads: 1\nreplicates: 2", "replicates"),
+        ("threads: 1", "threads: 1\nconfirm: {}", "confirm"),
     ],
 )
 def test_another_search_under_the_same_name_is_refused(

@@ -273,14 +273,14 @@ OF_SEARCH = (
         "stale-accepted",
         "the top of the queue is accepted with the gain it had",
         "rcas.greedy",
-        "    return (top.network,) if top and top.measured_at < len(state.path) else ()\n",
-        "    return ()\n",
+        "    if top and top.measured_at < len(state.path):\n        return (top.network,)\n",
+        "    if top:\n        return ()\n",
     ),
     Defect(
         "asked-forgotten",
         "what was asked for is not stored",
         "rcas.search",
-        "if network not in self._counts},",
-        "if False},",
+        "for key, training in self._asked.items() if not self._known.has(*training)",
+        "for key, training in self._asked.items() if False",
     ),
 )
