@@ -54,7 +54,7 @@ class CrashPoint:
 
 SPECS = {
     "plain": a_spec(),
-    "confirmed": a_spec(rules=["APR"], replicates=2, confirm={"most": 3}, max_blocks=2),
+    "confirmed": a_spec(rules=["APR"], replicates=2, confirm={"most": 3}, max_blocks=1),
 }
 
 
