@@ -12,6 +12,7 @@ import pytest
 
 from core.builders import budget_with_slack, small_space
 from rcas import Budget, Network, Search, Space
+from rcas.confirm import Confirm
 from rcas.rehearsal import Durations, fit_durations, imagined, rehearse
 
 SPACE = small_space()
@@ -144,3 +145,15 @@ def test_no_part_of_a_duration_is_negative(points: list[tuple[int, float]], expe
 def test_nothing_measured_gives_no_durations() -> None:
     with pytest.raises(ValueError, match="no durations"):
         fit_durations([])
+
+
+def test_replicates_are_trainings_of_their_own_and_a_confirmed_search_takes_more_still() -> None:
+    def played(**changes) -> int:
+        search = Search(SPACE, BUDGET, ["UC"], **changes)
+        return rehearse(search, imagined(SPACE)["noisy"], seconds, 1, speculate=False).evaluations
+
+    search = Search(SPACE, BUDGET, ["UC"], replicates=2)
+    rehearse(search, imagined(SPACE)["noisy"], seconds, 4, speculate=False)
+    assert search.evaluations == 2 * len(search.known)
+    assert len({counts for network in search.known for counts in search.known.trainings(network)}) > 2
+    assert played(confirm=Confirm(most=3)) > played()

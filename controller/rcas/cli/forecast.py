@@ -276,21 +276,25 @@ def _show_rest(
 ) -> None:
     """What is left of a search that exists."""
     search = Search.from_snapshot(head.state.search)
-    networks = networks_left(search.problem, search.states, search.known)
+    known = search.known
+    networks = {n: len(known.missing(n)) for n in networks_left(search.problem, search.states, known)}
+    left = sum(networks.values())
     durations = assumed.measured.durations if assumed.measured else None
     space = search.problem.space
-    busy_s = sum(assumed.startup_s + durations.seconds(space.madds(n)) for n in networks) if durations else None
+    busy_s = None
+    if durations:
+        busy_s = sum(times * (assumed.startup_s + durations.seconds(space.madds(n))) for n, times in networks.items())
     counts = parallelism or (head.state.spec.parallelism or 1,)
     if as_json:
-        rest = {"search": name, "phase": head.state.phase, "evaluations": len(search.known), "left": len(networks)}
+        rest = {"search": name, "phase": head.state.phase, "evaluations": search.evaluations, "left": left}
         hours = None if busy_s is None else busy_s * assumed.places / 3600
         walls = [{"parallelism": p, "wall_s": None if busy_s is None else busy_s / p} for p in counts]
         click.echo(json.dumps({**rest, **_assumed_json(assumed), "hours": hours, "at_least": walls}))
         return
     begun = all(state.accuracy is not None for state in search.states)
     console = open_console()
-    about = "about" if begun else "at least"
-    console.print(f"{name}: {len(search.known)} evaluations done, {about} {len(networks)} left")
+    about = "about" if begun and not search.problem.confirm else "at least"
+    console.print(f"{name}: {search.evaluations} evaluations done, {about} {left} left")
     console.print(escape(_durations_text(assumed)))
     if busy_s is not None:
         console.print(f"  {_short(busy_s * assumed.places / 3600)} {assumed.unit}-hours")
