@@ -1,4 +1,4 @@
-"""Regularised evolution (Real, Aggarwal, Huang, Le: Regularized Evolution for Image Classifier Architecture Search, 2019).
+"""Regularised evolution (Real et al.: Regularized Evolution for Image Classifier Architecture Search, 2019).
 
 The first networks are random ones. After that each network is a child: of a few members of the population, drawn at
 random, the most accurate is changed a little. The child joins, the oldest leaves, however good it was.
@@ -19,12 +19,12 @@ POPULATION = 16
 SAMPLE = 4
 """Members drawn for each child, a quarter of the population as in the paper."""
 IN_FLIGHT = 4
-"""Child i is made of what is known after network i - IN_FLIGHT, so that as many can train at once. It is a constant, and
-not the number of workers, because it changes which children there are."""
+"""Child i is made of what is known after network i - IN_FLIGHT, so that as many can train at once. It is a constant,
+and not the number of workers, because it changes which children there are."""
 
 
 class Evolution(BestMeasured):
-    """The first `POPULATION` networks are those of `RandomSearch` with the same seed, so stored results are shared."""
+    """The first `POPULATION` networks are those of `RandomSearch` with the same seed: stored results are shared."""
 
     def __init__(self, problem: Problem, limit: int, seed: int) -> None:
         super().__init__(problem, limit)
@@ -49,7 +49,7 @@ class Evolution(BestMeasured):
                 self._append(child)
 
     def _child(self, number: int, population: Sequence[Network]) -> Network | None:
-        """The child of the tournament's winner; of the next best member if every child of it is known or too large."""
+        """The child of the tournament's winner; of the next best if every child of it is known or too large."""
         sample = self._draws.shuffled(population, number, "sample")[:SAMPLE]
         ranked = sorted(population, key=self.goodness, reverse=True)
         for parent in (*sorted(sample, key=self.goodness, reverse=True), *(n for n in ranked if n not in sample)):

@@ -1,4 +1,4 @@
-"""MobileNetV2's layout (Sandler et al., 2018) made as wide as the budget allows: one network of a space of its own."""
+"""MobileNetV2's layout (Sandler et al., 2018), as wide as the budget allows: one network of a space of its own."""
 
 from __future__ import annotations
 
@@ -49,11 +49,12 @@ def widest(problem: Problem) -> Space:
     Raises:
         InvalidSpec: not even the narrowest fits.
     """
-    # A wider network can cost less, where two widths become equal and a shortcut needs no convolution: so no bisection.
+    # A wider network can cost less, where two widths become equal and a shortcut needs no convolution: no bisection.
     for steps in range(WIDEST * STEPS, 0, -1):
         space = scaled(problem.space, Fraction(steps, STEPS))
         if problem.budget.fits(space.cost(space.start)):
             return space
+    space = scaled(problem.space, Fraction(1, STEPS))
     narrowest = space.cost(space.start)
     raise InvalidSpec(
         "method",
@@ -65,9 +66,9 @@ def widest(problem: Problem) -> Space:
 def scaled(skeleton: Space, width: Fraction) -> Space:
     """The layout at `width` between the stem and the head of `skeleton`, all positions filled.
 
-    Channels are rounded to whole ones. It halves the resolution as often as the skeleton does, where that is possible:
-    as the paper does for CIFAR, by giving up strides from the input on. Neighbouring stages that have become equal are
-    one stage, because their blocks are.
+    Channels are rounded to whole ones. It halves the resolution as often as the skeleton does, where that is
+    possible: as the paper does for CIFAR, by giving up strides from the input on. Neighbouring stages that have
+    become equal are one stage, because their blocks are.
     """
     halvings = sum(stage.stride == 2 for stage in skeleton.stages)
     halving = CAN_HALVE[max(0, len(CAN_HALVE) - halvings) :]

@@ -13,7 +13,7 @@ from typing import Literal
 
 from rcas.errors import Conflict, InvalidSpec
 from rcas.greedy import Problem
-from rcas.space import Network, Space
+from rcas.space import Network
 
 Stopped = Literal["trainings", "exhausted", "ended", "single"]
 """trainings: all that it may have are used; exhausted: it finds no network that it has not measured;
@@ -45,7 +45,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def _extend(self, waiting: int) -> None:
-        """Put what the results so far settle into the order, until `waiting` in it have no result, or say `_stopped`."""
+        """Put into the order what the results so far settle, until `waiting` have no result, or set `_stopped`."""
 
     @property
     @abstractmethod

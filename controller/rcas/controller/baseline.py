@@ -108,11 +108,12 @@ class _Run:
         """Ask, train and tell until the strategy has ended; then write the record."""
         while True:
             self._launch(trainings, slots)
-            if not len(trainings) and not self._strategy.ask(1):
+            if not len(trainings):
                 break
-            for task, result in trainings.collect():
+            found = trainings.collect()
+            for task, result in found:
                 self._tell(self._strategy.space.network(task.network), result, reused=False)
-            if len(trainings):
+            if not found:
                 trainings.wait()
         answer = self._strategy.answer
         seconds = (result.seconds for result in self._results.values())
