@@ -129,8 +129,9 @@ def _as_many_as(head: Head) -> int:
 
 def _runs(method: str, seeds: int) -> Iterator[tuple[Method, int]]:
     for name in METHODS:
-        if method in (name, "all"):
-            yield from ((name, seed) for seed in range(seeds if name in DRAWN else 1))
+        for seed in range(seeds if name in DRAWN else 1):
+            if method in {name, "all"}:
+                yield name, seed
 
 
 def _tell(news: News, *, as_json: bool) -> None:
