@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rcas.baselines.methods import Method
 from rcas.baselines.strategy import Stopped
@@ -46,6 +46,16 @@ class Record(Model):
     answer: str | None = None
     stopped: Stopped | None = None
     worker_seconds: Elapsed = 0
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Record:
+        for network, correct, total in self.results:
+            self.space.network(network)
+            if not 0 <= correct <= total or total < 1:
+                raise ValueError("counts must satisfy 0 <= correct <= total, total from 1")
+        if self.answer is not None and self.answer not in {network for network, _, _ in self.results}:
+            raise ValueError("the answer is none of the results")
+        return self
 
     @property
     def trained(self) -> int:

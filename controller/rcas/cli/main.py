@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from rcas.cli.baseline import baseline
+from rcas.cli.compare import compare
 from rcas.cli.demo import demo
 from rcas.cli.doctor import doctor
 from rcas.cli.forecast import forecast
@@ -76,7 +77,7 @@ def completion(shell: str) -> None:
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "On this machine": (demo, run, baseline),
     "In a cluster": (submit, watch, logs, pause, resume, set_fields, cancel, delete),
-    "Either": (list_searches, status, result, explain, forecast, doctor),
+    "Either": (list_searches, status, result, explain, compare, forecast, doctor),
     "Specs and networks": (init, validate, cost, schema),
     "Shell": (completion,),
 }
