@@ -14,7 +14,7 @@ from rich.table import Table
 
 from rcas.baselines.methods import METHODS
 from rcas.budget import format_count
-from rcas.cli.options import DEFAULT_STORE, find_search, json_option, open_folder, store_option
+from rcas.cli.options import find_search, json_option, open_folder, store_option
 from rcas.cli.render import open_console
 from rcas.controller.comparison import (
     FIRST_OTHER_SEED,
@@ -219,10 +219,10 @@ def _verdict(comparison: Comparison) -> list[str]:
             clear = f"standard error {error * 100:.2f}, " + (
                 "more than two of them" if gap > 2 * error else "so they cannot be told apart"
             )
-        lines.append(f"{first} is {points(gap)} points from {second} ({clear}).")
+        lines.append(f"{first} is {points(gap)} points against {second} ({clear}).")
     lines.append(
-        "± is the standard deviation of one training. `chosen by` is the highest of several noisy numbers, so too high "
-        "on average; `from other seeds` is not."
+        "± is the standard deviation from training to training. `chosen by` is the highest of several noisy numbers, "
+        "so too high on average; `from other seeds` is not."
     )
     return lines
 

@@ -1,7 +1,7 @@
 """Answers of searches, of baselines and of nobody, side by side: what they were chosen by and what they are worth.
 
-A method that takes the maximum of many noisy measurements overstates it, the more the more it measured. So answers are
-ranked only by trainings from other seeds, which chose nothing.
+A method that takes the maximum of many noisy measurements overstates it, the more the more it measured. So answers
+are ranked only by trainings from other seeds, which chose nothing.
 """
 
 from __future__ import annotations
@@ -243,8 +243,8 @@ def _unranked(rows: list[Row]) -> str | None:
     missing = [row.contender.name for row in rows if row.others is None]
     if missing:
         return (
-            f"{', '.join(missing)}: not measured from other seeds. What a network was chosen by ranks nothing, because "
-            "the highest of many noisy numbers is too high"
+            f"{', '.join(missing)}: not measured from other seeds. What a network was chosen by ranks nothing, "
+            "because the highest of many noisy numbers is too high"
         )
     return None
 
