@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 import click
 
+from rcas.cli.baseline import baseline
+from rcas.cli.compare import compare
 from rcas.cli.demo import demo
 from rcas.cli.doctor import doctor
 from rcas.cli.forecast import forecast
@@ -74,9 +76,9 @@ def completion(shell: str) -> None:
 
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "On this machine": (demo, run),
+    "On this machine": (demo, run, baseline),
     "In a cluster": (submit, watch, logs, pause, resume, set_fields, cancel, delete),
-    "Either": (list_searches, status, result, explain, report, forecast, doctor),
+    "Either": (list_searches, status, result, explain, report, compare, forecast, doctor),
     "Specs and networks": (init, validate, cost, schema),
     "Shell": (completion,),
 }
