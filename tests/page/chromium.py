@@ -172,7 +172,9 @@ class Tab:
             raise NetworkChanged
         assert not failed, f"{url}: {failed}"
         # The old document answers until the new one is committed.
-        self.wait(f"location.href.split('#')[0] === {json.dumps(url.split('#')[0])} && document.readyState === 'complete'")
+        self.wait(
+            f"location.href.split('#')[0] === {json.dumps(url.split('#')[0])} && document.readyState === 'complete'"
+        )
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page; a promise is waited for."""

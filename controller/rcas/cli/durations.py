@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-
 from rcas.errors import CorruptState, RcasError
 from rcas.evaluation import Result, evaluation_key
 from rcas.rehearsal import Durations, fit_durations

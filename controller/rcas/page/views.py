@@ -139,7 +139,7 @@ class _SearchPage:
                 False,
             )
         head = parse_head(seen.stored.data, seen.search)
-        if seen.told:
+        if seen.told and seen.told[0] != "Pending":
             phase, message = seen.told
             head = head.model_copy(
                 update={"state": head.state.model_copy(update={"phase": phase, "message": message})}
