@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 
@@ -50,9 +51,7 @@ def test_the_list_leads_to_the_search(site: Site) -> None:
     assert 'href="../"' in shown.text
 
 
-@pytest.mark.parametrize(
-    "path", ["/searches/other", "/searches/", "/nothing", "/searches/tiny/state.json", "/../x", "//"]
-)
+@pytest.mark.parametrize("path", ["/searches/other", "/searches/", "/nothing", "/searches/tiny/state.json", "/../x"])
 def test_what_there_is_not_is_a_page_that_says_so(site: Site, path: str) -> None:
     answer = site.ask(path)
     assert answer.status == 404
@@ -129,17 +128,12 @@ def test_names_and_messages_are_text() -> None:
     with served(store) as site:
         listed = site.ask("/").text
         assert "<img" not in listed
-        for path in (
-            "/searches/%3Cimg%20src=x%20onerror=alert(1)%3E",
-            "/searches/a'b%22c&d",
-            "/searches/%C3%BC%20%E2%82%AC",
-        ):
-            shown = site.ask(path)
-            assert shown.status == 200, path
+        for name in (EVIL, "a'b\"c&d", "ü €"):
+            address = f"searches/{quote(name)}"
+            assert f'href="{address}"' in listed
+            shown = site.ask(f"/{address}")
+            assert shown.status == 200, name
             assert "<img" not in shown.text
-            assert f'href="{path.removeprefix("/").replace("&", "%26").replace(chr(39), "%27")}"' in listed.replace(
-                "%3D", "="
-            ).replace("%28", "(").replace("%29", ")")
         assert 'href="../../../"' in site.ask("/searches/ns/name/uid").text
 
 
