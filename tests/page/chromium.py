@@ -182,13 +182,12 @@ class Tab:
         assert "exceptionDetails" not in found, f"{script}: {found['exceptionDetails']}"
         return found["result"].get("value")
 
-    def wait(self, script: str, within_s: float = 20) -> Any:
-        """The value of an expression as soon as it is true."""
+    def wait(self, script: str, within_s: float = 30) -> None:
+        """Until an expression is true."""
         deadline = time.monotonic() + within_s
-        while not (found := self.run(script)):
+        while not self.run(f"Boolean({script})"):
             assert time.monotonic() < deadline, f"never true: {script}\n{self.run('document.body?.innerText')}"
             time.sleep(0.05)
-        return found
 
     def press(self, key: str, modifiers: int = 0) -> None:
         """Press and let go of a key."""

@@ -55,25 +55,20 @@ function change(old, now) {
     if (!kept(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   for (const { name } of [...old.attributes]) if (!kept(name) && !now.hasAttribute(name)) old.removeAttribute(name);
-  const ids = new Set([...now.children].map((child) => child.id).filter(Boolean));
+  const wanted = new Set([...now.children].map((child) => child.id).filter(Boolean));
   let at = old.firstChild;
   for (const child of [...now.childNodes]) {
-    // What is gone must not push what stays out of its place.
-    while (at?.id && at.id !== child.id && !ids.has(at.id)) at = removed(at);
-    if (at && child.id && at.id !== child.id) {
-      const twin = [...old.children].find((one) => one.id === child.id);
-      at = old.insertBefore(twin ?? document.importNode(child, true), at);
-      if (twin) change(at, child);
-    } else if (at) {
+    // What has an id is told by it: neither what is gone nor what is new pushes it out of its place.
+    while (at?.id && !wanted.has(at.id)) at = removed(at);
+    if (at && (at.id ?? "") === (child.id ?? "")) {
       const next = at.nextSibling;
       change(at, child);
       at = next;
       continue;
-    } else {
-      old.append(document.importNode(child, true));
-      continue;
     }
-    at = at.nextSibling;
+    const moved = child.id && [...old.children].find((one) => one.id === child.id);
+    old.insertBefore(moved || document.importNode(child, true), at);
+    if (moved) change(moved, child);
   }
   while (at) at = removed(at);
 }
