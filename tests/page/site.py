@@ -104,7 +104,7 @@ def served(
 ) -> Iterator[Site]:
     """Serve the searches of a store."""
     clock = SystemClock()
-    site = Site(Views(StoreSource(store, clock, begun), Renderer(store), clock, keep_s), hosts)
+    site = Site(Views(StoreSource(store, clock, begun), Renderer(store, clock), clock, keep_s), hosts)
     try:
         yield site
     finally:

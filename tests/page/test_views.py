@@ -22,7 +22,7 @@ def test_a_page_is_made_once_per_committed_state_for_any_number_of_browsers() ->
     controller = begun(store, steps=3)
     made = list[int]()
 
-    def render(head: Head) -> str:
+    def render(head: Head, _name: str) -> str:
         made.append(head.seq)
         return f"<p>{head.seq}</p>"
 
@@ -46,7 +46,7 @@ def test_a_page_is_made_once_per_committed_state_for_any_number_of_browsers() ->
 
 def test_addresses_of_nothing_cost_nothing() -> None:
     store, clock = FickleStore(), FixedClock()
-    views = Views(StoreSource(store, clock), lambda _: "", clock, 2.0)
+    views = Views(StoreSource(store, clock), lambda *_: "", clock, 2.0)
     views.search("x")
     asked = store.asked
     assert [views.search(f"x{number}") for number in range(1000)] == [None] * 1000

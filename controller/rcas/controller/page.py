@@ -73,5 +73,5 @@ def serve_page(
     Raises:
         OSError: the port is taken.
     """
-    views = Views(NamespaceSource(searches, store), Renderer(store), clock, KEEP_S)
+    views = Views(NamespaceSource(searches, store), Renderer(store, clock), clock, KEEP_S)
     return serving.serve("", config.port, application(views, config.hosts), "page")

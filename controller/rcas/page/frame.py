@@ -9,7 +9,9 @@ from html import escape
 from importlib.resources import files
 from typing import NamedTuple
 
-STYLE = files("rcas.page").joinpath("page.css").read_text(encoding="utf-8")
+from rcas.report import html
+
+STYLE = html.STYLE + files("rcas.page").joinpath("page.css").read_text(encoding="utf-8")
 SCRIPT = files("rcas.page").joinpath("live.js").read_text(encoding="utf-8")
 
 
@@ -62,13 +64,15 @@ def document(
         status: of the answer.
     """
     data = f' data-every="{every_s:g}"' + (' data-over="yes"' if over else "")
-    link = f'<a href="{escape(up)}">All searches</a>' if up else "<span>rcas</span>"
+    link = f'<a href="{escape(up)}">All searches</a>' if up else '<span class="home">rcas</span>'
+    kind = "" if up else ' class="list"'
     text = (
         f'<!doctype html>\n<html lang="en"{data}>\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f'<title>{escape(title)}</title>\n<link rel="icon" href="data:,">\n'
-        f'<style>{STYLE}</style>\n<script type="module">{SCRIPT}</script>\n</head>\n<body>\n'
+        f'<style>{STYLE}</style>\n<script type="module">{SCRIPT}</script>\n</head>\n'
+        f"<body{kind}>\n"
         f'<nav class="bar" aria-label="This page">{link}'
         '<span id="connection" data-own></span>'
         '<noscript>Without JavaScript it does not update by itself: <a href="">reload</a></noscript></nav>\n'

@@ -48,7 +48,7 @@ def showing(server: WSGIServer, store: Store, clock: Clock, begun: str | None = 
 
     Who looks at the end is given the time to see it.
     """
-    views = Views(StoreSource(store, clock, begun), Renderer(store), clock, KEEP_S)
+    views = Views(StoreSource(store, clock, begun), Renderer(store, clock), clock, KEEP_S)
     visitors = _Visitors(application(views), clock)
     serving.start(server, visitors, "page")
     try:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from html import escape
-
-from rcas.search import Search
+from rcas.clock import Clock
+from rcas.report import Gatherer
+from rcas.report.html import main_part
 from rcas.state import Head
 from rcas.stores.base import Store
-from rcas.wording import counted, percent
 
 
 class Renderer:
-    """Makes it."""
+    """Makes it. What it reads of results it keeps, for all pages. Called from many threads."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._gatherer, self._clock = Gatherer(store), clock
 
-    def __call__(self, head: Head) -> str:
-        """HTML."""
-        found = Search.from_snapshot(head.state.search).result
-        best = found.best
-        text = percent(best.accuracy) + f" {best.network}" if best else "nothing yet"
-        return (
-            f"<h1>{escape(head.name)}</h1><p id='progress' aria-live='polite'>{escape(head.state.phase)}: "
-            f"{counted(found.evaluations, 'training')}</p><p>{escape(text)}</p><details><summary>More</summary>x</details>"
-        )
+    def __call__(self, head: Head, name: str) -> str:
+        """HTML of the search whose state is `head`, shown as `name`.
+
+        Raises:
+            Unavailable: the store does not answer.
+            CorruptState: the parts of the state contradict each other.
+        """
+        report = self._gatherer.report(head, self._clock.now())
+        return main_part(report.model_copy(update={"search": name}), live=True)

@@ -17,8 +17,8 @@ from rcas.state import ENDED, Head, parse_head
 
 log = logging.getLogger("rcas")
 
-Render = Callable[[Head], str]
-"""HTML of the main part of a search's page. May raise RcasError."""
+Render = Callable[[Head, str], str]
+"""(head, shown name) to HTML of the main part of a search's page. May raise RcasError."""
 
 
 class Views:
@@ -144,7 +144,7 @@ class _SearchPage:
             head = head.model_copy(
                 update={"state": head.state.model_copy(update={"phase": phase, "message": message})}
             )
-        return self._render(head.model_copy(update={"name": self._name})), head.state.phase in ENDED
+        return self._render(head, self._name), head.state.phase in ENDED
 
 
 def stale(error: Exception, seen_at: float) -> str:
