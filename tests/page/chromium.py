@@ -185,7 +185,7 @@ class Tab:
     def wait(self, script: str, within_s: float = 30) -> None:
         """Until an expression is true."""
         deadline = time.monotonic() + within_s
-        while not self.run(f"Boolean({script})"):
+        while not self.run(f"Promise.resolve({script}).then(Boolean)"):
             assert time.monotonic() < deadline, f"never true: {script}\n{self.run('document.body?.innerText')}"
             time.sleep(0.05)
 
