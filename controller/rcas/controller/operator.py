@@ -16,11 +16,12 @@ from wsgiref.simple_server import WSGIServer
 
 import click
 
+from rcas import serving
 from rcas.clock import Clock, SystemClock
 from rcas.controller.config import Config, read_config
 from rcas.controller.logs import start_logs
 from rcas.controller.metrics import Metrics
-from rcas.controller.page import serve_page
+from rcas.controller.page import page_of
 from rcas.controller.reconcile import Reconciler, World
 from rcas.controller.step import Controller, Step
 from rcas.controller.web import Answers, serve
@@ -208,7 +209,8 @@ def _serve(config: Config, operator: Operator, metrics: Metrics, store: Store, c
         yield serve(port, _answers(operator, metrics, store, clock))
         if config.page:
             field, port = "config.page.port", config.page.port
-            yield serve_page(config.page, lambda: operator.searches, store, clock)
+            page = page_of(config.page.hosts, lambda: operator.searches, store, clock)
+            yield serving.serve("", port, page, "page")
     except OSError as error:
         raise InvalidSpec(field, got=port, allowed=f"a free port ({error.strerror})") from None
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from wsgiref.simple_server import WSGIServer
 
-from rcas import serving
 from rcas.clock import Clock
-from rcas.controller.config import PageConfig
 from rcas.costs import Cost
 from rcas.page.application import application
 from rcas.page.render import Renderer
 from rcas.page.source import Row, Seen
 from rcas.page.views import Views
 from rcas.resource import Resource
+from rcas.serving import Application
 from rcas.state import head_name
 from rcas.stores.base import Store
 
@@ -65,13 +63,8 @@ def _row(search: Resource) -> Row:
     )
 
 
-def serve_page(
-    config: PageConfig, searches: Callable[[], Sequence[Resource]], store: Store, clock: Clock
-) -> WSGIServer:
-    """Start to serve in threads; `shutdown()` ends it.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    views = Views(NamespaceSource(searches, store), Renderer(store, clock), clock, KEEP_S)
-    return serving.serve("", config.port, application(views, config.hosts), "page")
+def page_of(
+    hosts: Collection[str], searches: Callable[[], Sequence[Resource]], store: Store, clock: Clock
+) -> Application:
+    """What answers on the page's port. `hosts`: see `application`."""
+    return application(Views(NamespaceSource(searches, store), Renderer(store, clock), clock, KEEP_S), hosts)
