@@ -70,14 +70,15 @@ def test_it_updates_by_itself_and_disturbs_nobody(browser: Browser, live: Live) 
     tab.go(live.page)
     tab.run(
         """
-        for (const one of document.querySelectorAll('details')) one.open = !one.open;
+        window.folds = [...document.querySelectorAll('details')];
+        for (const one of folds) one.open = !one.open;
         const heading = document.querySelector('h1').firstChild;
         getSelection().setBaseAndExtent(heading, 0, heading, 3);
         const places = [...document.querySelectorAll('main summary, main a, main [tabindex]')];
         window.focused = places.at(-1);
         focused.focus({preventScroll: true});
         scrollTo(0, 120);
-        window.open_ = [...document.querySelectorAll('details')].map(one => one.open).join();
+        window.unfolded = folds.map(one => one.open).join();
         window.high = scrollY; 0
         """
     )
@@ -86,7 +87,7 @@ def test_it_updates_by_itself_and_disturbs_nobody(browser: Browser, live: Live) 
     assert tab.run("document.activeElement === window.focused")
     assert tab.run("getSelection().toString()") == tab.run("document.querySelector('h1').textContent.slice(0, 3)")
     assert tab.run("scrollY === window.high")
-    assert tab.run("[...document.querySelectorAll('details')].map(one => one.open).join() === window.open_")
+    assert tab.run("folds.every(one => one.isConnected) && folds.map(one => one.open).join() === unfolded")
     assert "Updates by itself" in tab.run(CONNECTION)
     fine(tab, live.site)
 

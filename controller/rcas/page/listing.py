@@ -17,7 +17,7 @@ EMPTY = (
     "<h1>Searches</h1>\n<p>There is none yet. <code>rcasctl run</code> or <code>rcasctl submit</code> begins one, "
     "and it appears here.</p>"
 )
-HEADINGS = ("Accuracy", "Parameters", "Multiply-adds", "Blocks", "Trainings", "Began")
+HEADINGS = ("Accuracy", "Parameters", "Multiply-adds", "Blocks", "Networks measured", "Began")
 
 
 def listing(rows: Sequence[Row]) -> str:

@@ -39,44 +39,61 @@ function show(page) {
   if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
+// Makes `old` say what `now` says. Both have the same key.
 function change(old, now) {
-  if (old.nodeType !== now.nodeType || old.nodeName !== now.nodeName || (old.id ?? "") !== (now.id ?? "")) {
-    old.replaceWith(document.importNode(now, true));
-    return;
-  }
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.data !== now.data) old.data = now.data;
     return;
   }
-  // What is said here and which details are open is the reader's page's own.
+  // What is said here, and which details are open, is this page's own.
   if (old.dataset?.own !== undefined) return;
   const kept = (name) => name === "open" && old.nodeName === "DETAILS";
   for (const { name, value } of now.attributes) {
     if (!kept(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   for (const { name } of [...old.attributes]) if (!kept(name) && !now.hasAttribute(name)) old.removeAttribute(name);
-  const wanted = new Set([...now.children].map((child) => child.id).filter(Boolean));
-  let at = old.firstChild;
-  for (const child of [...now.childNodes]) {
-    // What has an id is told by it: neither what is gone nor what is new pushes it out of its place.
-    while (at?.id && !wanted.has(at.id)) at = removed(at);
-    if (at && (at.id ?? "") === (child.id ?? "")) {
-      const next = at.nextSibling;
-      change(at, child);
-      at = next;
-      continue;
+
+  const [before, after] = [[...old.childNodes], [...now.childNodes]];
+  const [gone, come] = [before.map(key), after.map(key)];
+  const least = Math.min(gone.length, come.length);
+  let head = 0;
+  let tail = 0;
+  while (head < least && gone[head] === come[head]) head += 1;
+  while (tail < least - head && gone.at(-1 - tail) === come.at(-1 - tail)) tail += 1;
+  let [i, j] = [head, head];
+  const [ends, endsNow] = [before.length - tail, after.length - tail];
+  const longest = common(gone.slice(head, ends), come.slice(head, endsNow));
+  const at = (row, column) => longest[row - head]?.[column - head] ?? 0;
+  while (i < ends || j < endsNow) {
+    if (i < ends && j < endsNow && gone[i] === come[j] && at(i, j) === at(i + 1, j + 1) + 1) {
+      change(before[i++], after[j++]);
+    } else if (j >= endsNow || (i < ends && at(i + 1, j) >= at(i, j + 1))) {
+      before[i++].remove();
+    } else {
+      old.insertBefore(document.importNode(after[j++], true), before[i] ?? null);
     }
-    const moved = child.id && [...old.children].find((one) => one.id === child.id);
-    old.insertBefore(moved || document.importNode(child, true), at);
-    if (moved) change(moved, child);
   }
-  while (at) at = removed(at);
+  for (let k = 0; k < head; k += 1) change(before[k], after[k]);
+  for (let k = 1; k <= tail; k += 1) change(before.at(-k), after.at(-k));
 }
 
-function removed(node) {
-  const next = node.nextSibling;
-  node.remove();
-  return next;
+// What makes a node the same as before, whatever it says now.
+function key(node) {
+  if (node.nodeType !== Node.ELEMENT_NODE) return `${node.nodeType}`;
+  const title = node.nodeName === "DETAILS" ? node.querySelector("summary")?.textContent : "";
+  return `${node.nodeName} ${node.id ? `#${node.id}` : node.getAttribute("class")} ${title}`;
+}
+
+// Lengths of the longest common subsequences of all ends of two lists; none if they are too long to be worth it.
+function common(one, other) {
+  if (one.length * other.length > 250_000) return [];
+  const lengths = Array.from({ length: one.length + 1 }, () => new Array(other.length + 1).fill(0));
+  for (let i = one.length - 1; i >= 0; i -= 1) {
+    for (let j = other.length - 1; j >= 0; j -= 1) {
+      lengths[i][j] = one[i] === other[j] ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
+    }
+  }
+  return lengths;
 }
 
 function say() {
