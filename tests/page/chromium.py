@@ -122,7 +122,7 @@ class Tab:
     """
 
     def __init__(self, browser: Browser, session: str) -> None:
-        self._browser, self._session = browser, session
+        self._browser, self._session, self._width = browser, session, 0
         self.errors: list[str] = []
         self.requests: list[str] = []
 
@@ -145,7 +145,7 @@ class Tab:
 
     def resize(self, width: int, height: int) -> None:
         """As wide as this; a phone is narrow, and is touched."""
-        mobile = width < 600
+        self._width, mobile = width, width < 600
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile
         )
@@ -211,9 +211,10 @@ class Tab:
 
     def hangs_over(self) -> list[str]:
         """Elements that make the page scroll sideways: none may."""
+        # A phone zooms out until all fits, so its window's own width says nothing.
         return self.run(
-            """document.documentElement.scrollWidth <= innerWidth ? [] :
-            [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+            f"""document.documentElement.scrollWidth <= {self._width} ? [] :
+            [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > {self._width} + 1)
             .map(e => e.outerHTML.slice(0, 120)).concat(['page: ' + document.documentElement.scrollWidth])"""
         )
 
