@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import version
 
@@ -11,6 +12,11 @@ from rcas.report.build import build
 from rcas.report.model import Report
 from rcas.state import Head, read_result
 from rcas.stores.base import Store
+
+KEPT = 20_000
+"""Results kept in memory at most."""
+_AT_ONCE = 8
+"""Results read at once: each is a request to the store."""
 
 
 class Gatherer:
@@ -41,9 +47,18 @@ class Gatherer:
         stored = head.state.search
         names = map(stored.space.network, stored.results)
         keys = [evaluation_key(stored.space, one, stored.protocol, stored.replicate) for one in names]
-        for key in keys:
-            if key not in self._results:
-                with suppress(CorruptState):
-                    result = read_result(self._store, key)
-                    self._results |= {key: result} if result else {}
-        return {key: self._results[key] for key in keys if key in self._results}
+        known = {key: self._results[key] for key in keys if key in self._results}
+        missing = [key for key in keys if key not in known]
+        if missing:
+            with ThreadPoolExecutor(_AT_ONCE) as readers:
+                read = zip(missing, readers.map(self._one, missing), strict=True)
+                known |= {key: result for key, result in read if result}
+            if len(self._results) > KEPT:
+                self._results.clear()
+            self._results |= known
+        return known
+
+    def _one(self, key: str) -> Result | None:
+        with suppress(CorruptState):
+            return read_result(self._store, key)
+        return None

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import ValidationError
+
+from rcas.errors import CorruptState, one_line
 from rcas.evaluation import Model, Protocol
 from rcas.greedy import Rule
 from rcas.state import Counters, Phase
@@ -336,3 +339,19 @@ class Report(Model):
     def best_rules(self) -> tuple[RuleReport, ...]:
         """The rules whose last network is the best one."""
         return tuple(r for r in self.rules if r.path and self.best and r.path[-1].network == self.best.network)
+
+
+def parse_report(data: bytes) -> Report:
+    """The report that another rcas made of a search.
+
+    Raises:
+        CorruptState: it is none, or one of another version.
+    """
+    try:
+        return Report.model_validate_json(data)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = one_line(".".join(map(str, problem["loc"])) or "object", 100)
+        raise CorruptState(
+            f"the controller's report is not one of this version of rcas: {where}: {one_line(problem['msg'])}"
+        ) from None

@@ -179,7 +179,8 @@ def _noise(report: Report) -> str:
         ),
         paragraph(
             "All networks are measured on the same images, which makes differences between them somewhat more "
-            "certain than this says. Another seed of the weights would make them less certain; one training does not show it."
+            "certain than this says. Another seed of the weights would make them less certain; one training does "
+            "not show it."
         ),
         figure(report, choices, "How far the winner of each decision was ahead of the next candidate."),
         details("Every decision", table(tables.choices(report))),
@@ -193,7 +194,7 @@ def _time(report: Report) -> str:
     found = bars(report)
     older = len(report.evaluations) - len(found)
     words = f"{duration(sum(one.training for one in told))} of training in all."
-    if found:
+    if found and not older:
         whole = max(bar.ended for bar in found) - min(bar.began for bar in found)
         words += f" From the first evaluation to the end of the last {duration(whole)} went by."
     if older and found:
@@ -206,7 +207,7 @@ def _time(report: Report) -> str:
         "When, and how long",
         paragraph(words),
         figure(report, timeline, "Each bar is one evaluation; what ran at the same time lies on different lines."),
-        figure(report, durations, "Each circle is one training: larger networks take longer."),
+        figure(report, durations, "Each circle is one training."),
         table(tables.durations(report)),
     )
 
