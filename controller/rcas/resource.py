@@ -120,6 +120,16 @@ class Resource:
         except ValidationError:
             return Status()
 
+    @property
+    def message(self) -> str:
+        """Why the search is as it is, for people."""
+        for condition in self.status().conditions:
+            if condition.type in {"StoreUnavailable", "Failed", "BudgetExceeded"} and condition.status == "True":
+                return condition.message
+            if condition.type == "Ready" and condition.message:
+                return condition.message
+        return ""
+
     def owner_reference(self) -> dict[str, Any]:
         """What makes an object go when this resource goes."""
         return {"apiVersion": API_VERSION, "kind": KIND, "name": self.name, "uid": self.uid, "controller": True}

@@ -10,6 +10,7 @@ from importlib.resources import files
 import click
 
 from rcas.cli.options import operational_options
+from rcas.cli.page import page_of_search, page_option
 from rcas.cli.render import open_console
 from rcas.cli.run import override, search_and_print
 from rcas.controller.local import available_cores
@@ -25,7 +26,8 @@ SEEDS = 5
 
 @click.command()
 @operational_options
-def demo(store: str, as_json: bool, parallelism: int | None) -> None:
+@page_option
+def demo(store: str, as_json: bool, parallelism: int | None, page: int | None) -> None:
     """The quick start: search on the handwritten digits of scikit-learn, 3 rules, about 2 minutes on 2 cores."""
     text = files("rcas").joinpath("demo.yaml").read_text(encoding="utf-8")
     spec = override(parse_spec(text, "demo.yaml"), parallelism=parallelism)
@@ -34,7 +36,8 @@ def demo(store: str, as_json: bool, parallelism: int | None) -> None:
         "Searching on 1,797 real images of handwritten digits. Stop it at any moment; the same command goes on."
     )
     again = "rcasctl demo" + (f" --store {store}" if store else "")
-    controller = search_and_print(spec, store, as_json=as_json, again=again)
+    with page_of_search(page) as show:
+        controller = search_and_print(spec, store, as_json=as_json, again=again, show=show)
     best = controller.search.result.best
     assert best
     start = controller.search.problem.space.start

@@ -17,6 +17,7 @@ from rcas.cli.doctor import doctor
 from rcas.cli.forecast import forecast
 from rcas.cli.logs import logs
 from rcas.cli.look import explain, list_searches, result, status
+from rcas.cli.page import page
 from rcas.cli.report import report
 from rcas.cli.run import run
 from rcas.cli.specs import cost, init, schema, validate
@@ -76,7 +77,7 @@ def completion(shell: str) -> None:
 
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "On this machine": (demo, run, baseline),
+    "On this machine": (demo, run, baseline, page),
     "In a cluster": (submit, watch, logs, pause, resume, set_fields, cancel, delete),
     "Either": (list_searches, status, result, explain, report, compare, forecast, doctor),
     "Specs and networks": (init, validate, cost, schema),

@@ -50,23 +50,13 @@ def row_of_resource(resource: Resource) -> Row:
     return {
         "search": resource.name,
         "phase": status.phase,
-        "message": message_of(resource),
+        "message": resource.message,
         "created": resource.created,
         "blocks": status.accepted,
         "evaluations": status.evaluations,
         "running": status.running,
         "best": best if status.best else None,
     }
-
-
-def message_of(resource: Resource) -> str:
-    """Why a search of a cluster is as it is, for people."""
-    for condition in resource.status().conditions:
-        if condition.type in {"StoreUnavailable", "Failed", "BudgetExceeded"} and condition.status == "True":
-            return condition.message
-        if condition.type == "Ready" and condition.message:
-            return condition.message
-    return ""
 
 
 def rows_table(rows: Iterable[Row], now_s: float) -> Table:

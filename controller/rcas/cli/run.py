@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from rcas.cli.options import open_folder, operational_options, read_spec, spec_argument
+from rcas.cli.page import Show, page_of_search, page_option
 from rcas.cli.progress import open_progress
 from rcas.cli.render import print_result
 from rcas.clock import SystemClock
@@ -23,6 +24,7 @@ from rcas.state import head_name
 @click.command()
 @spec_argument
 @operational_options
+@page_option
 @click.option("--budget-params", metavar="COUNT", help="Instead of the spec's, such as 3.4M.")
 @click.option("--budget-madds", metavar="COUNT", help="Instead of the spec's, such as 300M.")
 def run(
@@ -30,6 +32,7 @@ def run(
     store: str,
     as_json: bool,
     parallelism: int | None,
+    page: int | None,
     budget_params: str | None,
     budget_madds: str | None,
 ) -> None:
@@ -42,7 +45,8 @@ def run(
     final = override(read_spec(spec), parallelism=parallelism, budget=budget)
     flags = [word for name, value in budget.items() for word in (f"--budget-{name}", value)]
     again = shlex.join(["rcasctl", "run", str(spec), "--store", store, *flags])
-    search_and_print(final, store, as_json=as_json, again=again)
+    with page_of_search(page) as show:
+        search_and_print(final, store, as_json=as_json, again=again, show=show)
 
 
 def override(spec: SearchSpec, *, parallelism: int | None = None, budget: dict[str, Any] | None = None) -> SearchSpec:
@@ -58,8 +62,8 @@ def override(spec: SearchSpec, *, parallelism: int | None = None, budget: dict[s
     return build_spec(data)
 
 
-def search_and_print(spec: SearchSpec, store: str, *, as_json: bool, again: str) -> Controller:
-    """Run a search to its end with its progress on the terminal, then print its result.
+def search_and_print(spec: SearchSpec, store: str, *, as_json: bool, again: str, show: Show) -> Controller:
+    """Run a search to its end with its progress on the terminal and on a page, then print its result.
 
     `again` is the command that goes on with it.
     """
@@ -67,7 +71,7 @@ def search_and_print(spec: SearchSpec, store: str, *, as_json: bool, again: str)
     if not as_json and opened.get(head_name(spec.name)) is None:
         click.echo(f"Search {spec.name} begins in {store}: the trainer starts and reads the data ...", err=True)
     writer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
-    with open_progress(as_json=as_json, again=again) as progress:
+    with show(opened, spec.name), open_progress(as_json=as_json, again=again) as progress:
         controller = run_locally(spec, opened, SystemClock(), writer, progress.update)
     print_result(spec.name, controller.search, as_json=as_json)
     return controller
