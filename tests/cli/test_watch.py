@@ -228,6 +228,10 @@ def test_ctrl_c_ends_the_watching_only(
     assert "rcasctl pause tiny -n lab" in err
 
 
+def in_phase(head: Head, phase: str) -> Head:
+    return head.model_copy(update={"state": head.state.model_copy(update={"phase": phase})})
+
+
 def with_trainings(head: Head) -> Head:
     """The state with its next two evaluations under way."""
     search = Search.from_snapshot(head.state.search)
@@ -289,7 +293,7 @@ def test_a_search_in_a_store_is_watched_to_its_end(
     state: Callable[[int | None], Head], finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = FileStore(tmp_path)
-    heads = [state(2), state(3), state(None)]
+    heads = [in_phase(state(2), "Running"), in_phase(state(3), "Running"), state(None)]
 
     class Growing(StoreSource):
         def look(self) -> Any:

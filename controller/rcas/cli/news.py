@@ -19,6 +19,8 @@ from rcas.space import Network
 from rcas.wording import block_text, duration, percent, points, used
 
 SHOWN_GAINS = 3
+MEASURING = "measuring the start network and the first blocks"
+"""What a rule does that has decided nothing yet."""
 
 
 class News:
@@ -103,6 +105,8 @@ def rules_picture(search: Search) -> Table:
             gains = " ".join(points(after.accuracy - before.accuracy) for before, after in pairs)
             head = (rule.rule + mark, str(len(rule.path) - 1), percent(last.accuracy), gains)
             table.add_row(*head, *_bars(search.problem.budget, last.cost), str(last.network))
+        else:
+            table.add_row(rule.rule, *[""] * 7, MEASURING)
     return table
 
 
