@@ -11,7 +11,7 @@ import click
 from rcas.errors import InvalidSpec, RcasError
 from rcas.location import SCHEME
 from rcas.spec import SearchSpec, parse_spec
-from rcas.state import Head, head_name, read_head
+from rcas.state import Head, read_head, search_names
 from rcas.stores.base import Store
 from rcas.stores.file import FileStore
 from rcas.stores.opening import open_store
@@ -71,13 +71,6 @@ def open_folder(store: str) -> FileStore:
     if store.startswith(SCHEME):
         raise InvalidSpec("store", got=store, allowed="a folder, which the processes of this machine can lock")
     return FileStore(store)
-
-
-def search_names(store: Store) -> list[str]:
-    """Names of the searches in `store`; those of a cluster are `namespace/name/uid`."""
-    suffix = head_name("").removeprefix("searches/")
-    names = (name.removeprefix("searches/") for name in store.names("searches/"))
-    return [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
 
 
 def complete_from_store(store: str, text: str) -> list[str]:

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import click
 
 from rcas.cli.cluster import Target, cluster_options, searches_starting_with
-from rcas.cli.options import DEFAULT_STORE, complete_from_store, find_search, search_names
+from rcas.cli.options import DEFAULT_STORE, complete_from_store, find_search
 from rcas.cli.rows import Row, row_of_resource, row_of_state
 from rcas.errors import InvalidSpec, Unavailable
 from rcas.search import Search
-from rcas.state import Head, parse_head
+from rcas.state import Head, parse_head, search_names
 from rcas.stores.opening import open_store
 
 

@@ -1,0 +1,5 @@
+"""Figures of a search, drawn by matplotlib from its tables."""
+
+from __future__ import annotations
+
+FIGURES = {}
