@@ -21,6 +21,7 @@ from rcas_trainer.model import check_costs
 from rcas_trainer.objects import StoredObject, stored_object
 from rcas_trainer.patience import LAST_WORDS_S
 from rcas_trainer.results import read_result, write_result
+from rcas_trainer.times import Stopwatch
 from rcas_trainer.train import Progress, Score, Session, prepare_device, train
 from rcas_trainer.versions import versions
 
@@ -58,6 +59,7 @@ def evaluate(
     task, stored = assignment.task, stored_object(assignment.result, "result")
     checkpoint = Checkpoint(stored_object(assignment.checkpoint, "checkpoint"), task.key, task.protocol.sha256)
     with checkpoint.stored.alone(stop):
+        stopwatch = Stopwatch()
         result = read_result(stored, task, stop)
         if result is None:
             try:
@@ -67,7 +69,7 @@ def evaluate(
                 if error.kept:
                     _remove_needless(checkpoint, stored, task)
                 raise
-            result = _result(session, score, startup_s)
+            result = _result(session, score, startup_s, stopwatch)
             try:
                 result = write_result(stored, result, task, stop)
             except (Interrupted, Unavailable):
@@ -135,7 +137,7 @@ def _foreign_states() -> Generator[None]:
         raise Unusable(f"it is no state of this training ({first_line(error)})") from error
 
 
-def _result(session: Session, score: Score, startup_s: float) -> Result:
+def _result(session: Session, score: Score, startup_s: float, stopwatch: Stopwatch) -> Result:
     task, progress = session.task, session.progress
     trained = progress.epoch * session.data.train_count
     cost = task.space.cost(task.space.network(task.network))
@@ -155,6 +157,7 @@ def _result(session: Session, score: Score, startup_s: float) -> Result:
         images_per_second=trained / max(progress.seconds["training"], 1e-9),
         resumed=progress.resumed,
         restarted=progress.restarted,
+        **stopwatch.read(),
         device=_device_name(session.device),
         versions=versions(),
         params=cost.params,
