@@ -1,16 +1,17 @@
-"""A search as tables: rows of plain values, one table for each question."""
+"""The tables of a search for programs: those of its report, and two that are too long for a report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any, overload
 
-from rcas.budget import Budget
-from rcas.costs import Cost
-from rcas.evaluation import Result
+from rcas.errors import InvalidSpec
 from rcas.greedy import Rule
 from rcas.notebook.extras import needed
+from rcas.report import tables as of_report
+from rcas.report.model import Evaluated, Report, Trained
 from rcas.search import Search
 from rcas.trace import Decision, Weighed, trace
 
@@ -24,14 +25,18 @@ SHOWN_ROWS = 30
 class Table(Sequence[Row]):
     """Rows with the same columns, as a sequence of dicts.
 
+    Values are plain: text, numbers, truth values, and None where nothing is known. Accuracies and shares go from 0 to
+    1, gains are differences of accuracies, durations are seconds and times seconds since 1970.
+
     Attributes:
         name: such as `path`.
-        columns: in their order; each row has all of them, None where nothing is known.
+        caption: what the rows are, for people.
+        columns: in their order; each row has all of them.
     """
 
-    def __init__(self, name: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        self.name, self.columns = name, tuple(columns)
-        self._rows = [{column: row.get(column) for column in columns} for row in rows]
+    def __init__(self, name: str, caption: str, columns: Iterable[str], rows: Iterable[Row]) -> None:
+        self.name, self.caption, self.columns = name, caption, tuple(columns)
+        self._rows = [{column: row.get(column) for column in self.columns} for row in rows]
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -47,22 +52,28 @@ class Table(Sequence[Row]):
         return f"<table {self.name}: {len(self)} rows of {', '.join(self.columns)}>"
 
     def column(self, name: str) -> list[Any]:
-        """The values of a column."""
+        """The values of a column, in the order of the rows."""
         return [row[name] for row in self._rows]
 
     def to_pandas(self) -> pandas.DataFrame:
-        """The same as a DataFrame.
+        """The same as a DataFrame; whole numbers stay whole where some are missing.
 
         Raises:
             InvalidSpec: pandas is not installed.
         """
-        return needed("pandas").DataFrame(self._rows, columns=list(self.columns))
+        library = needed("pandas")
+        frame = library.DataFrame(self._rows, columns=list(self.columns))
+        for name in self.columns:
+            known = [value for value in self.column(name) if value is not None]
+            if known and len(known) < len(self) and all(type(value) is int for value in known):
+                frame[name] = library.array(self.column(name), dtype="Int64")
+        return frame
 
     def _repr_html_(self) -> str:
         head = "".join(f'<th scope="col">{escape(column)}</th>' for column in self.columns)
         rows = "".join(f"<tr>{''.join(_cell(value) for value in row.values())}</tr>" for row in self[:SHOWN_ROWS])
-        more = f"<p>... and {len(self) - SHOWN_ROWS} more rows</p>" if len(self) > SHOWN_ROWS else ""
-        caption = f"<caption>{escape(self.name)}</caption>"
+        more = f"<p>... and {len(self) - SHOWN_ROWS:,} more rows</p>" if len(self) > SHOWN_ROWS else ""
+        caption = f"<caption>{escape(self.caption)}</caption>"
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}"
 
 
@@ -71,188 +82,124 @@ def _cell(value: Any) -> str:
     return f"<td>{escape(text)}</td>"
 
 
-PATH = (
-    "rule",
-    "blocks",
-    "position",
-    "stage",
-    "block",
-    "network",
-    "accuracy",
-    "gain",
-    "params",
-    "madds",
-    "params_used",
-    "madds_used",
-)
+_OWN = ("network", "accuracy", "correct", "total", "params", "madds", "read", "key", "replicate")
 
 
-def path_table(search: Search) -> Table:
-    """One row for each network on a rule's path, from the start network on.
+def evaluations(report: Report) -> Table:
+    """Every measured network with all that its result object says.
 
-    blocks: accepted so far. position, stage, block: of the block that was added, None for the start network. gain: in
-    accuracy over the row before. params_used, madds_used: shares of the budget.
+    read: whether a decision has read it. What only the result object tells is None where it cannot be read.
     """
-    return Table("path", PATH, _path_rows(search))
+    columns = (*_OWN, *Trained.model_fields)
+    return Table("evaluations", "Every measured network", columns, map(_evaluation, report.evaluations))
 
 
-def _path_rows(search: Search) -> Iterator[Row]:
-    space = search.problem.space
-    for rule in search.result.rules.values():
-        before = None
-        for blocks, point in enumerate(rule.path):
-            element = point.element
-            yield {
-                "rule": rule.rule,
-                "blocks": blocks,
-                "position": element.position if element else None,
-                "stage": space.stage_of[element.position] if element else None,
-                "block": element.block if element else None,
-                "network": str(point.network),
-                "accuracy": float(point.accuracy),
-                "gain": float(point.accuracy - before) if before is not None else None,
-                "params": point.cost.params,
-                "madds": point.cost.madds,
-                **_shares(search.problem.budget, point.cost),
-            }
-            before = point.accuracy
+def _evaluation(one: Evaluated) -> Row:
+    told = one.trained.model_dump() if one.trained else {}
+    return {**told, **one.model_dump(exclude={"trained", "cost"}), **one.cost.model_dump()}
 
 
-def _shares(budget: Budget, cost: Cost) -> Row:
-    limits = {"params_used": (cost.params, budget.params), "madds_used": (cost.madds, budget.madds)}
-    return {name: count / limit if limit else None for name, (count, limit) in limits.items()}
-
-
-SECONDS = ("startup", "data", "training", "validation")
-"""Where the time of an evaluation goes, see `rcas.evaluation.Seconds`."""
-EVALUATIONS = (
-    "network",
-    "accuracy",
-    "correct",
-    "total",
-    "params",
-    "madds",
-    "read",
-    "key",
-    "replicate",
-    "correct_top5",
-    "loss",
-    "train_loss",
-    "epochs",
-    "diverged",
-    *(f"{name}_s" for name in SECONDS),
-    "images_per_second",
-    "resumed",
-    "restarted",
-    "device",
-)
-
-
-def evaluations_table(search: Search, results: Mapping[str, Result]) -> Table:
-    """One row for each network that was measured, in the order in which the search took the results in.
-
-    read: whether a decision has read it; the others were trained on a guess. What the result object alone tells is
-    None where that is not in the store. `results`: by key.
-    """
-    read = frozenset[Any]().union(*(state.measured for state in search.states))
-    rows = list[Row]()
-    for text, (correct, total) in search.snapshot().results.items():
-        network = search.problem.space.network(text)
-        key, cost = search.key(network), search.problem.space.cost(network)
-        result = results.get(key)
-        told = result.model_dump(exclude={"seconds", "versions", "network", "params", "madds"}) if result else {}
-        seconds = {f"{name}_s": getattr(result.seconds, name) for name in SECONDS} if result else {}
-        own = {"network": str(network), "accuracy": correct / total, "correct": correct, "total": total}
-        rows.append(
-            {
-                **told,
-                **seconds,
-                **own,
-                "key": key,
-                "params": cost.params,
-                "madds": cost.madds,
-                "read": network in read,
-            }
-        )
-    return Table("evaluations", EVALUATIONS, rows)
-
-
-GAINS = (
+_CANDIDATE = (
     "rule",
-    "blocks",
+    "block_number",
     "place",
+    "accepted",
     "position",
     "stage",
-    "block",
+    "type",
     "network",
     "gain",
-    "stale_gain",
-    "measured_now",
+    "stale",
+    "fresh",
     "measured_at",
+    "key",
     "params",
     "madds",
-    "key",
-    "accepted",
 )
 
 
-def gains_table(search: Search) -> Table:
-    """One row for each candidate at each decision: positions that give the same network are one.
+def candidates(search: Search) -> Table:
+    """Every candidate of every decision; positions that give the same network are one.
 
-    blocks: accepted before the decision. place: in the queue, 1 for the winner. gain: as the decision knew it;
-    stale_gain: before the decision measured it again, None if it did not, or if there was none. measured_now: for the
-    network that the decision extends; measured_at: how many blocks were accepted when the gain was measured.
-    params, madds: what the block adds. key: what the rule orders by, gain over cost.
+    block_number: of the block that was decided on, from 1. place: in the queue, 1 for the accepted one. gain: as the
+    decision knew it; stale: as it was before it was measured again for this decision, None if it was not. fresh:
+    measured for the network that the decision extends; measured_at: after so many accepted blocks. key: gain over
+    cost, by which the rule orders. params, madds: what the block adds.
     """
     rules: list[Rule] = [state.rule for state in search.states]
-    decided = ((rule, decision) for rule in rules for decision in trace(search.problem, rule, search.known))
     rows = (
-        _gain_row(search, rule, decision, place, weighed)
-        for rule, decision in decided
+        _candidate(search, rule, decision, place, weighed)
+        for rule in rules
+        for decision in trace(search.problem, rule, search.known)
         for place, weighed in enumerate(decision.weighed, start=1)
     )
-    return Table("gains", GAINS, rows)
+    return Table("candidates", "Every candidate of every decision", _CANDIDATE, rows)
 
 
-def _gain_row(search: Search, rule: Rule, decision: Decision, place: int, weighed: Weighed) -> Row:
+def _candidate(search: Search, rule: Rule, decision: Decision, place: int, weighed: Weighed) -> Row:
     candidate = weighed.candidate
     return {
         "rule": rule,
-        "blocks": len(decision.before.path),
+        "block_number": len(decision.after.path),
         "place": place,
+        "accepted": place == 1,
         "position": candidate.element.position,
         "stage": search.problem.space.stage_of[candidate.element.position],
-        "block": candidate.element.block,
+        "type": candidate.element.block,
         "network": str(candidate.network),
         "gain": None if candidate.gain is None else float(candidate.gain),
-        "stale_gain": None if weighed.stale is None else float(weighed.stale),
-        "measured_now": weighed.fresh,
+        "stale": None if weighed.stale is None else float(weighed.stale),
+        "fresh": weighed.fresh,
         "measured_at": candidate.measured_at,
+        "key": -float(candidate.rank[1]),
         "params": candidate.cost.params,
         "madds": candidate.cost.madds,
-        "key": -float(candidate.rank[1]),
-        "accepted": place == 1,
     }
 
 
-DURATIONS = ("part", "seconds", "share", "seconds_each")
+class Tables(Mapping[str, Table]):
+    """All tables of a search by their names. Each is made when it is first asked for.
 
-
-def durations_table(evaluations: Table) -> Table:
-    """Where the time of all trainings went: one row for each part, and the sum.
-
-    seconds_each: of a training, on average. Results of other searches that were used again count too.
+    Args:
+        report: gives the report of the search.
+        search: what is decided.
     """
-    known = [row for row in evaluations if row["training_s"] is not None]
-    sums = {name: sum(row[f"{name}_s"] for row in known) for name in SECONDS}
-    whole = sum(sums.values())
-    rows = [
-        {
-            "part": name,
-            "seconds": seconds,
-            "share": seconds / whole if whole else None,
-            "seconds_each": seconds / len(known) if known else None,
+
+    def __init__(self, report: Callable[[], Report], search: Search) -> None:
+        self._makers: dict[str, Callable[[], Table]] = {
+            name: partial(_reported, make, report) for name, make in of_report.TABLES.items()
         }
-        for name, seconds in {**sums, "all": whole}.items()
-    ]
-    return Table("durations", DURATIONS, rows if known else [])
+        self._makers |= {
+            "evaluations": lambda: evaluations(report()),
+            "candidates": lambda: candidates(search),
+        }
+        self._made = dict[str, Table]()
+
+    def __getitem__(self, name: str) -> Table:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def __repr__(self) -> str:
+        return f"<tables: {', '.join(self)}>"
+
+    def frame(self, name: str) -> pandas.DataFrame:
+        """A table as a DataFrame of pandas.
+
+        Raises:
+            InvalidSpec: there is no such table, or pandas is not installed.
+        """
+        if name not in self:
+            raise InvalidSpec("table", got=name, allowed=", ".join(self))
+        return self[name].to_pandas()
+
+
+def _reported(make: Callable[[Report], of_report.Table], report: Callable[[], Report]) -> Table:
+    made = make(report())
+    return Table(made.name, made.caption, (column.name for column in made.columns), made.records())
