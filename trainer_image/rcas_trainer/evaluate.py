@@ -139,6 +139,7 @@ def _foreign_states() -> Generator[None]:
 
 def _result(session: Session, score: Score, startup_s: float, stopwatch: Stopwatch) -> Result:
     task, progress = session.task, session.progress
+    began, ended = stopwatch.read()
     trained = progress.epoch * session.data.train_count
     cost = task.space.cost(task.space.network(task.network))
     return Result(
@@ -157,7 +158,8 @@ def _result(session: Session, score: Score, startup_s: float, stopwatch: Stopwat
         images_per_second=trained / max(progress.seconds["training"], 1e-9),
         resumed=progress.resumed,
         restarted=progress.restarted,
-        **stopwatch.read(),
+        began=began,
+        ended=ended,
         device=_device_name(session.device),
         versions=versions(),
         params=cost.params,

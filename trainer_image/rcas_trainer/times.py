@@ -19,10 +19,10 @@ class Stopwatch:
     began: float = field(default_factory=time.time)
     _start: float = field(default_factory=time.perf_counter)
 
-    def read(self) -> dict[str, float]:
-        """`began` and `ended` for a result; neither where the clock is so wrong that a reader would refuse them.
+    def read(self) -> tuple[float, float] | tuple[None, None]:
+        """Beginning and end for a result; neither where the clock is so wrong that a reader would refuse them.
 
         The end is counted from the beginning, because a clock that is set in between could put it before.
         """
         ended = self.began + time.perf_counter() - self._start
-        return {"began": self.began, "ended": ended} if 0 <= self.began and ended <= _LATEST else {}
+        return (self.began, ended) if self.began >= 0 and ended <= _LATEST else (None, None)

@@ -53,7 +53,8 @@ def build(
         results: by key, those that can be read. One that contradicts the state is left out.
         now: seconds since 1970.
         version: of rcas.
-        finals, baselines: of the search, if there are any.
+        finals: of the search, if there are any.
+        baselines: likewise.
 
     Raises:
         CorruptState: the parts of the state contradict each other.
@@ -126,7 +127,9 @@ def _rule(space: Space, path: RulePath, search: Search) -> RuleReport:
     before: list[Fraction | None] = [None, *(point.accuracy for point in path.path)]
     return RuleReport(
         rule=path.rule,
-        path=tuple(_step(space, i, one, prior) for i, (one, prior) in enumerate(zip(path.path, before, strict=False))),
+        path=tuple(
+            _step(space, i, one, prior) for i, (one, prior) in enumerate(zip(path.path, before, strict=False))
+        ),
         stopped=path.stopped,
         diminishing=_held(path.submodularity),
         rising=_held(path.monotonicity),
@@ -253,4 +256,3 @@ def _trained(result: Result) -> Trained:
         restarted=result.restarted,
         device=result.device,
     )
-
