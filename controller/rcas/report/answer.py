@@ -106,9 +106,9 @@ def verdict(report: Report) -> str:
         return ""
     clear = noise.gain.clear and noise.gain.difference > 0
     head = (
-        "The gain over the start network is larger than chance explains."
+        "The gain over the start network stands out of the noise."
         if clear
-        else "The gain over the start network may be chance."
+        else "The gain over the start network is within the noise: it may be chance."
     )
     lines = "".join(paragraph(line) for line in _reasons(report, noise.gain, noise.top))
     return f'<div class="verdict {"clear" if clear else "unclear"}"><strong>{escape(head)}</strong>{lines}</div>'
@@ -122,6 +122,12 @@ def _reasons(report: Report, gain: Pair, top: Pair | None) -> Iterator[str]:
         yield (
             f"The next best answer, {top.second}, is {abs(top.difference) * 100:.2f} points "
             f"{'below' if top.difference >= 0 else 'above'} it, standard error {top.error * 100:.2f}. {apart}"
+        )
+    if report.highest and report.best and report.highest.accuracy > report.best.accuracy:
+        yield (
+            f"A network earlier on a path measured higher, {percent(report.highest.accuracy)}: "
+            f"{report.highest.network}. Greedy search goes on while the budget lasts, even where a block lowers the "
+            "accuracy."
         )
     yield (
         f"Accuracy is measured after a short training, on {report.noise.images:,} validation images. It ranks "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
@@ -9,7 +10,7 @@ import yaml
 
 from rcas.costs import Cost
 from rcas.evaluation import Protocol, Result
-from rcas.greedy import Candidate, Tally
+from rcas.greedy import Candidate, Problem, Rule, Tally, rule_cost
 from rcas.report.layers import layers
 from rcas.report.model import (
     BaselineReport,
@@ -25,7 +26,7 @@ from rcas.report.model import (
     Trained,
     Weighing,
 )
-from rcas.report.noise import difference_error, noise
+from rcas.report.noise import noise, standard_error
 from rcas.search import Point, RulePath, Search
 from rcas.space import Network, Space
 from rcas.spec import SearchSpec
@@ -35,6 +36,8 @@ from rcas.trace import Decision, trace
 SHOWN = 6
 """Candidates of a decision that a report keeps besides those that were measured again."""
 SHOWN_AT_MOST = 40
+Counts = Mapping[Network, tuple[int, int]]
+"""(right, in all) of the validation images by network."""
 
 
 def build(
@@ -161,44 +164,60 @@ def _held(tally: Tally) -> Held:
     return Held(checked=tally.checked, broken=tally.broken, mean=mean, worst=float(tally.worst))
 
 
-def _choices(search: Search, counts: Mapping[Network, tuple[int, int]]) -> Iterable[Choice]:
+def _choices(search: Search, counts: Counts) -> Iterable[Choice]:
     for state in search.states:
         for number, decision in enumerate(trace(search.problem, state.rule, search.known), start=1):
-            yield _choice(search.problem.space, state.rule, number, decision, counts)
+            yield _choice(search, state.rule, number, decision, counts)
 
 
-def _choice(
-    space: Space, rule: str, number: int, decision: Decision, counts: Mapping[Network, tuple[int, int]]
-) -> Choice:
-    weighed, winner = decision.weighed, decision.weighed[0].candidate
+def _choice(search: Search, rule: Rule, number: int, decision: Decision, counts: Counts) -> Choice:
+    space, weighed, winner = search.problem.space, decision.weighed, decision.weighed[0].candidate
     kept = [one for i, one in enumerate(weighed) if i < SHOWN or one.stale is not None][:SHOWN_AT_MOST]
     second = weighed[1].candidate if len(weighed) > 1 else None
-    both = second is not None and winner.network in counts and second.network in counts
-    return Choice.model_validate(
-        {
-            "rule": rule,
-            "number": number,
-            "candidates": len(weighed),
-            "measured": sum(one.fresh for one in weighed),
-            "parked": len({candidate.network for candidate in decision.before.parked}),
-            "shown": tuple(
-                Weighing(
-                    network=str(one.candidate.network),
-                    position=one.candidate.element.position,
-                    block=one.candidate.element.block,
-                    stage=space.stage_of[one.candidate.element.position],
-                    gain=float(one.candidate.gain or 0),
-                    stale=None if one.stale is None else float(one.stale),
-                    fresh=one.fresh,
-                    share=_share(one.candidate, winner),
-                    cost=costs_of(one.candidate.cost),
-                )
-                for one in kept
-            ),
-            "margin": float((winner.gain or 0) - (second.gain or 0)) if second else None,
-            "error": difference_error(counts[winner.network], counts[second.network]) if both and second else None,
-        }
+    return Choice(
+        rule=rule,
+        number=number,
+        candidates=len(weighed),
+        measured=sum(one.fresh for one in weighed),
+        parked=len({candidate.network for candidate in decision.before.parked}),
+        shown=tuple(
+            Weighing(
+                network=str(one.candidate.network),
+                position=one.candidate.element.position,
+                block=one.candidate.element.block,
+                stage=space.stage_of[one.candidate.element.position],
+                gain=float(one.candidate.gain or 0),
+                stale=None if one.stale is None else float(one.stale),
+                fresh=one.fresh,
+                share=_share(one.candidate, winner),
+                cost=costs_of(one.candidate.cost),
+            )
+            for one in kept
+        ),
+        margin=float((winner.gain or 0) - (second.gain or 0)) if second else None,
+        lead=_lead(search.problem, rule, decision.before.network, winner, second, counts) if second else None,
     )
+
+
+def _lead(
+    problem: Problem, rule: Rule, base: Network, winner: Candidate, second: Candidate, counts: Counts
+) -> float | None:
+    """The difference of the two keys in standard errors; of the two gains where one of them is a loss."""
+    weights, gains = [1, 1], [winner.gain or Fraction(0), second.gain or Fraction(0)]
+    if min(gains) >= 0:
+        weights = [rule_cost(problem.budget, rule, one.cost) for one in (winner, second)]
+    ours, theirs = (weights[0] / weight for weight in weights)
+    error = math.hypot(
+        ours * _error(winner.network, counts),
+        theirs * _error(second.network, counts),
+        (ours - theirs) * _error(base, counts),
+    )
+    difference = ours * float(gains[0]) - theirs * float(gains[1])
+    return difference / error if error else None
+
+
+def _error(network: Network, counts: Counts) -> float:
+    return standard_error(*counts[network]) if network in counts else 0.0
 
 
 def _share(candidate: Candidate, winner: Candidate) -> float | None:
@@ -208,7 +227,7 @@ def _share(candidate: Candidate, winner: Candidate) -> float | None:
 
 def _evaluations(
     search: Search,
-    counts: Mapping[Network, tuple[int, int]],
+    counts: Counts,
     read: frozenset[Network],
     results: Mapping[str, Result],
 ) -> tuple[Evaluated, ...]:

@@ -107,8 +107,9 @@ class Choice(Model):
         candidates: different networks that could be chosen. measured: how many of them for this decision.
         parked: those that did not fit the budget.
         shown: the winner first, then those after it in the queue, and all that were measured again.
-        margin: gain of the winner less that of the best other candidate under the rule; None without another.
-        error: standard error of that difference, from the counts of validation images alone.
+        margin: gain of the winner less that of the next candidate under the rule; None without another.
+        lead: how far the winner is ahead of it under the rule (by gain, or gain per cost), in standard errors from
+            the counts of validation images alone.
     """
 
     rule: Rule
@@ -118,7 +119,7 @@ class Choice(Model):
     parked: int
     shown: tuple[Weighing, ...]
     margin: float | None
-    error: float | None
+    lead: float | None
 
 
 class Trained(Model):

@@ -39,7 +39,7 @@ def noise(
     if start is None or best is None or best.network not in counts or start.network not in counts:
         return None
     gains = [step.gain for rule in rules for step in rule.path if step.gain is not None]
-    compared = [choice for choice in choices if choice.margin is not None and choice.error is not None]
+    leads = [choice.lead for choice in choices if choice.lead is not None]
     second = _second(rules, best)
     return Noise(
         images=counts[best.network][1],
@@ -47,8 +47,8 @@ def noise(
         gain=_pair(best, start, counts) if best.network != start.network else None,
         top=_pair(best, second, counts) if second else None,
         typical_gain=statistics.median(gains) if gains else None,
-        choices=len(compared),
-        unclear=sum(abs(choice.margin or 0) <= CLEAR * (choice.error or 0) for choice in compared),
+        choices=len(leads),
+        unclear=sum(abs(lead) <= CLEAR for lead in leads),
     )
 
 

@@ -69,11 +69,12 @@ def style(scope: str = ".plot") -> str:
     """The style sheet of all figures, light and dark."""
     base = (
         f"{scope} text{{font-family:system-ui,'Segoe UI',Roboto,'DejaVu Sans',Arial,sans-serif;font-size:12px}}"
-        f"{scope} .strong{{font-weight:600}}{scope} .none{{fill:none}}{scope} .thin{{stroke-width:1}}"
+        f"{scope} .strong{{font-weight:600}}{scope} .small{{font-size:11px}}{scope} .none{{fill:none}}"
+        f"{scope} .thin{{stroke-width:1}}"
         f"{scope} .line{{fill:none;stroke-width:2;stroke-linejoin:round}}"
         f"{scope} .dash{{stroke-dasharray:5 4;stroke-width:1.5}}{scope} .mark{{stroke-width:2}}"
     )
-    dark = f"@media (prefers-color-scheme:dark) and (not print){{{_rules(DARK, scope)}}}"
+    dark = f"@media screen and (prefers-color-scheme:dark){{{_rules(DARK, scope)}}}"
     return base + _rules(LIGHT, scope) + dark
 
 
@@ -114,6 +115,11 @@ class Canvas:
         """Lines from point to point."""
         path = " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
         self._marks.append(f'<polyline class="line {kind}" points="{path}"/>')
+
+    def area(self, points: Sequence[tuple[float, float]], kind: str) -> None:
+        """A filled shape."""
+        corners = " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
+        self._marks.append(f'<polygon class="{kind}" points="{corners}"/>')
 
     def rect(
         self, x: float, y: float, width: float, height: float, kind: str, *, round_: float = 0, hint: str = ""

@@ -63,6 +63,10 @@ def _in_points(value: float) -> str:
     return f"{value * 100:.2f}"
 
 
+def _tenths(value: float) -> str:
+    return f"{value:+.1f}"
+
+
 def _rough(share: float) -> str:
     return f"{share:.0%}"
 
@@ -185,7 +189,7 @@ def choices(report: Report) -> Table:
         Column("parked", "Did not fit", _count, number=True),
         Column("gain", "Winner's gain, points", points, number=True),
         Column("margin", "Ahead of the next by, points", points, number=True),
-        Column("error", "Standard error of that, points", _in_points, number=True),
+        Column("lead", "Lead under the rule, standard errors", _tenths, number=True),
         Column("network", "Winner"),
     )
     rows = (
@@ -197,7 +201,7 @@ def choices(report: Report) -> Table:
             one.parked,
             one.shown[0].gain,
             one.margin,
-            one.error,
+            one.lead,
             one.shown[0].network,
         )
         for one in report.choices
