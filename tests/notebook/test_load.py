@@ -16,6 +16,7 @@ from controller.harness import ScriptedCluster, a_spec, open_controller, run_to_
 from rcas.controller.step import Controller
 from rcas.errors import InvalidSpec
 from rcas.notebook import LoadedSearch
+from rcas.report.figures import FIGURES
 from rcas.state import head_name, parse_head, result_name
 from rcas.stores.base import Store
 from rcas.stores.file import FileStore
@@ -154,8 +155,10 @@ def test_figures_show_what_the_tables_say(loaded: LoadedSearch) -> None:
         assert [tuple(point) for point in drawn[rule]] == [(row["params"], 100 * row["accuracy"]) for row in rows]
     assert drawn["budget"][0][0] == loaded.search.problem.budget.params
     gains = loaded.figure("gains")
-    dots = sum(len(one.get_offsets()) for one in gains.axes[0].collections)
-    assert dots == len(loaded.tables["gains"]) > 0
+    dots = {line.get_label(): len(line.get_xydata()) for line in gains.axes[0].get_lines()}
+    again = loaded.tables["gains"].column("rule")
+    assert {rule: dots[rule] for rule in set(again)} == {rule: again.count(rule) for rule in set(again)}
+    assert len(loaded.figure("durations").axes[0].get_lines()[0].get_xydata()) == len(loaded.evaluations)
 
 
 def test_each_figure_can_be_shown_and_saved(loaded: LoadedSearch, tmp_path: Path) -> None:
@@ -163,6 +166,10 @@ def test_each_figure_can_be_shown_and_saved(loaded: LoadedSearch, tmp_path: Path
         figure: Any = loaded.figure(name)
         assert figure._repr_png_().startswith(b"\x89PNG")
         figure.savefig(tmp_path / f"{name}.pdf")
+
+
+def test_the_figures_are_those_of_a_report(loaded: LoadedSearch) -> None:
+    assert figure_names(loaded) == list(FIGURES)
 
 
 def figure_names(loaded: LoadedSearch) -> list[str]:
@@ -173,7 +180,7 @@ def figure_names(loaded: LoadedSearch) -> list[str]:
 
 def test_a_search_that_has_just_begun_has_tables_and_figures_too(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
-    open_controller(store, ScriptedCluster(store), a_spec()).step()
+    open_controller(store, ScriptedCluster(store), a_spec())
     loaded = rcas.load(tmp_path)
     assert "nothing is decided yet" in repr(loaded)
     assert all(len(loaded.tables[name]) == 0 for name in ("path", "evaluations", "candidates"))

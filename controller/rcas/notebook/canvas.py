@@ -12,5 +12,5 @@ class ShownFigure(Figure):
 
     def _repr_png_(self) -> bytes:
         file = BytesIO()
-        self.savefig(file, format="png", dpi=110)
+        self.savefig(file, format="png", dpi=80)
         return file.getvalue()

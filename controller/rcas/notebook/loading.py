@@ -78,7 +78,7 @@ class LoadedSearch:
         """A figure of matplotlib: a notebook shows it, `savefig` keeps it.
 
         Args:
-            name: path, gains, spending, timeline, durations or noise.
+            name: path, network, spending, gains, choices, timeline or durations, as in a report.
 
         Raises:
             InvalidSpec: there is no such figure, or matplotlib is not installed.
