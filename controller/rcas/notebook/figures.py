@@ -28,14 +28,31 @@ POINTS = 100.0
 """Percentage points of an accuracy."""
 
 
+def _count(value: float, _place: int | None = None) -> str:
+    return format_count(round(value)) if value >= 0 else ""
+
+
+def _milliseconds(value: float, _place: int | None = None) -> str:
+    return f"{value / 1e6:.3g}"
+
+
+_AXES = (
+    ("params", "parameters", _count),
+    ("madds", "multiply-adds", _count),
+    ("latency_ns", "latency, ms", _milliseconds),
+)
+"""Costs with their names and how their ticks are said."""
+
+
 def path(report: Report) -> Figure:
-    """Accuracy along the accepted path against params and MAdds: one curve a rule, the budgets dashed.
+    """Accuracy along the accepted path against params, MAdds and latency if known: one curve a rule, budgets dashed.
 
     The vertical bar is one standard error of the best accuracy.
     """
-    figure = _figure(9, 4)
-    axes = figure.subplots(1, 2, sharey=True)
-    for panel, field, name in zip(axes, ("params", "madds"), ("parameters", "multiply-adds"), strict=True):
+    shown = [axis for axis in _AXES if report.start is None or getattr(report.start.cost, axis[0]) is not None]
+    figure = _figure(4.5 * len(shown), 4)
+    axes = figure.subplots(1, len(shown), sharey=True)
+    for panel, (field, name, say) in zip(axes, shown, strict=True):
         for rule in report.rules:
             costs = [getattr(step.cost, field) for step in rule.path]
             panel.plot(costs, [step.accuracy * POINTS for step in rule.path], label=rule.rule, **_marks(rule.rule))
@@ -46,7 +63,7 @@ def path(report: Report) -> Figure:
             x, y = getattr(report.best.cost, field), report.best.accuracy * POINTS
             panel.errorbar(x, y, error, color=MUTED, capsize=4, zorder=1)
         panel.set_xlabel(name)
-        panel.xaxis.set_major_formatter(_tick)
+        panel.xaxis.set_major_formatter(say)
     axes[0].set_ylabel("accuracy, %")
     axes[0].legend()
     figure.suptitle("Accuracy along the accepted path")
@@ -185,7 +202,7 @@ def durations(report: Report) -> Figure:
     axes.plot(x, y, color=COLOURS[0], marker="o", linestyle="none", alpha=0.7)
     axes.set(xlabel="multiply-adds", ylabel="seconds of training")
     axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_formatter(_tick)
+    axes.xaxis.set_major_formatter(_count)
     figure.suptitle("How long trainings took")
     return figure
 
@@ -212,10 +229,6 @@ def _marks(rule: str) -> dict[str, str]:
     """Colour and symbol of a rule, because colour alone is not enough."""
     number = series_of(rule)
     return {"color": COLOURS[number], "marker": MARKERS[number]}
-
-
-def _tick(value: float, _place: int | None = None) -> str:
-    return format_count(round(value)) if value >= 0 else ""
 
 
 def _row(layer: Layer) -> str:

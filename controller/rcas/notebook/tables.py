@@ -11,7 +11,7 @@ from rcas.errors import InvalidSpec
 from rcas.greedy import Rule
 from rcas.notebook.extras import needed
 from rcas.report import tables as of_report
-from rcas.report.model import Evaluated, Report, Trained
+from rcas.report.model import Costs, Evaluated, Report, Trained
 from rcas.search import Search
 from rcas.trace import Decision, Weighed, trace
 
@@ -82,7 +82,7 @@ def _cell(value: Any) -> str:
     return f"<td>{escape(text)}</td>"
 
 
-_OWN = ("network", "accuracy", "correct", "total", "params", "madds", "read", "key", "replicate")
+_OWN = ("network", "accuracy", "correct", "total", *Costs.model_fields, "read", "key", "replicate")
 
 
 def evaluations(report: Report) -> Table:
