@@ -6,6 +6,7 @@ what it has to do in an environment variable.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from rcas.evaluation import DataSource, Draw, Model, Task
@@ -65,3 +66,23 @@ class Event(Model):
     total: int | None = None
     reason: Literal["invalid", "out-of-memory", "error"] | None = None
     message: str | None = None
+
+
+def epoch_line(event: Event) -> str:
+    """What a Job's container prints after an epoch: for people, and for `rcasctl watch`."""
+    counts = f", {event.correct} of {event.total} right" if event.total else ""
+    return f"epoch {event.epoch} of {event.epochs}{counts}"
+
+
+_EPOCH_LINE = re.compile(
+    r"(?:rcas-trainer: )?epoch (\d{1,7}) of (\d{1,7})(?:, (\d{1,12}) of (\d{1,12}) right)?", re.ASCII
+)
+
+
+def parse_epoch_line(line: str) -> Event | None:
+    """The event in a line that a container printed; None if it says something else."""
+    found = _EPOCH_LINE.fullmatch(line.strip())
+    if found is None:
+        return None
+    epoch, epochs, correct, total = (None if digits is None else int(digits) for digits in found.groups())
+    return Event(event="epoch", epoch=epoch, epochs=epochs, correct=correct, total=total)

@@ -20,6 +20,7 @@ from cluster.waiting import until
 NAME = "observed"
 PROMETHEUS = "127.0.0.1:19090"
 RULES = ROOT / "charts/rcas/files/rules.yaml"
+DASHBOARD = ROOT / "charts/rcas/files/dashboard.json"
 MONITORING = {"app": "prometheus"}
 """Label of the pods that the chart is told to let in."""
 
@@ -98,6 +99,14 @@ def test_prometheus_scrapes_it_and_answers(observed: Installation, prometheus: A
     )
     assert (value("rcas_evaluation_execution_seconds_count") or 0) >= head.state.counters.trained
     assert (value('sum(rcas_store_requests_total{outcome="ok"})') or 0) > 0
+
+
+def test_each_query_of_the_dashboard_finds_something(prometheus: Ask):
+    """tests/charts/test_dashboard.py looks at the numbers; here they come from a controller that is installed."""
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    for expression in (target["expr"] for panel in panels for target in panel["targets"]):
+        query = urllib.request.quote(expression.replace("$namespace", ".*"))
+        until(expression, lambda query=query: prometheus(f"/api/v1/query?query={query}")["result"], within_s=30)
 
 
 def test_its_alerts_are_loaded_and_quiet(prometheus: Ask):

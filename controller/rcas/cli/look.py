@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from rcas.cli.news import MEASURING
 from rcas.cli.options import json_option
 from rcas.cli.places import Place, Undecided, place_options, search_argument
 from rcas.cli.render import open_console, print_result
@@ -58,7 +59,7 @@ def status(search: str, place: Place, as_json: bool) -> None:
     found = decided.result
     for name, rule in found.rules.items():
         if not rule.path:
-            console.print(f"  {name:<6} measuring the start network and the first blocks")
+            console.print(f"  {name:<6} {MEASURING}")
             continue
         last = rule.path[-1]
         where = f"{len(rule.path) - 1} blocks, {percent(last.accuracy)}, {used(decided.problem.budget, last.cost)}"

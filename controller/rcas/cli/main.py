@@ -78,8 +78,8 @@ def completion(shell: str) -> None:
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "On this machine": (demo, run, baseline, page),
-    "In a cluster": (submit, watch, logs, pause, resume, set_fields, cancel, delete),
-    "Either": (list_searches, status, result, explain, report, compare, forecast, doctor),
+    "In a cluster": (submit, logs, pause, resume, set_fields, cancel, delete),
+    "Either": (list_searches, status, watch, result, explain, report, compare, forecast, doctor),
     "Specs and networks": (init, validate, cost, schema),
     "Shell": (completion,),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import click
 
@@ -17,9 +17,6 @@ from rcas.report import Gatherer, Report, parse_report
 from rcas.search import Search
 from rcas.state import Head, parse_head, search_names
 from rcas.stores.opening import open_store
-
-if TYPE_CHECKING:
-    from rcas.runtimes.kubernetes.remote import Remote
 
 
 class Undecided(Unavailable):
@@ -80,8 +77,8 @@ class StorePlace:
 class ClusterPlace:
     """The searches of a namespace. Their states come from the controller."""
 
-    def __init__(self, remote: Remote) -> None:
-        self.remote = remote
+    def __init__(self, target: Target) -> None:
+        self.target, self.remote = target, target.open()
 
     def rows(self) -> list[Row]:
         """See `Place.rows`."""
@@ -145,11 +142,11 @@ def open_place(store: str | None, target: Target) -> Place:
     if store:
         return StorePlace(store)
     if target.given:
-        return ClusterPlace(target.open())
+        return ClusterPlace(target)
     if Path(DEFAULT_STORE).is_dir():
         return StorePlace(DEFAULT_STORE)
     try:
-        return ClusterPlace(target.open())
+        return ClusterPlace(target)
     except InvalidSpec as error:
         allowed = f"a folder that a search was run in; for a cluster {error.allowed}"
         raise InvalidSpec("store", got=DEFAULT_STORE, allowed=allowed) from None

@@ -12,6 +12,7 @@ import yaml
 
 from rcas.cli.cluster import Target, cluster_options
 from rcas.cli.options import json_option, read_text
+from rcas.cli.views import ClusterSource
 from rcas.cli.watch import watch_to_the_end
 from rcas.errors import InvalidSpec
 from rcas.resource import DEFAULTS_LABEL, resource_of, with_defaults
@@ -92,7 +93,7 @@ def submit(
     else:
         click.echo(f"Search {spec.name} is submitted to the namespace {remote.namespace}.", err=watch)
     if watch:
-        return watch_to_the_end(remote, spec.name, target, as_json=as_json)
+        return watch_to_the_end(ClusterSource(remote, spec.name, target), as_json=as_json)
     if not as_json:
         click.echo(f"To see how it goes: {target.command('watch', spec.name)}")
     return 0
