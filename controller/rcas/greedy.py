@@ -166,7 +166,9 @@ def start(problem: Problem, rule: Rule) -> RuleState:
     if rule not in RULES:
         raise InvalidSpec("rules", got=rule, allowed=", ".join(RULES))
     if rule == "JOINT" and sum(limit is not None for _, _, limit in problem.budget.uses(Cost(0, 0))) < 2:
-        raise InvalidSpec("rules", got="JOINT", allowed="JOINT only with two budgets or more, such as params and madds")
+        raise InvalidSpec(
+            "rules", got="JOINT", allowed="JOINT only with two budgets or more, such as params and madds"
+        )
     if rule == "ALR" and problem.latency_table is None:
         raise InvalidSpec("rules", got="ALR", allowed="ALR only with latency.table")
     free = {element.position for element in problem.space.elements}

@@ -7,10 +7,10 @@ says. Nanoseconds are whole numbers, so that there are no rounding ties between 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from functools import cached_property, lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -169,6 +169,14 @@ class LatencyTable(Model):
                 raise ValueError(f"each part once; {part} is there twice")
             seen.add(part)
         return self
+
+    @classmethod
+    def of(cls, times: Mapping[Part, int], **about: Any) -> LatencyTable:
+        """The table of these times in nanoseconds. `about`: its other fields."""
+        stems = [StemEntry(*astuple(part), ns) for part, ns in times.items() if isinstance(part, StemPart)]
+        blocks = [BlockEntry(*astuple(part), ns) for part, ns in times.items() if isinstance(part, BlockPart)]
+        heads = [HeadEntry(*astuple(part), ns) for part, ns in times.items() if isinstance(part, HeadPart)]
+        return cls(stems=tuple(stems), blocks=tuple(blocks), heads=tuple(heads), **about)
 
     def __hash__(self) -> int:
         return hash(self.sha256)

@@ -168,7 +168,9 @@ class SearchSpec(Model):
     name: Name = Field(default="search", description="Lower case letters, digits and '-'.")
     space: SpaceSpec
     budget: BudgetSpec
-    latency: Later[LatencySpec] = Field(default=None, description="Needed by a budget of latency and by the rule ALR.")
+    latency: Later[LatencySpec] = Field(
+        default=None, description="Needed by a budget of latency and by the rule ALR."
+    )
     rules: tuple[Rule, ...] = Field(
         default=DEFAULT_RULES,
         min_length=1,
