@@ -248,7 +248,7 @@ def test_a_budget_of_latency_needs_a_table_and_room_for_the_start():
     start = latency_of_network(TABLE, SPACE, SPACE.start)
     assert Search(SPACE, Budget(latency=start), latency_table=TABLE).ask(1)
     with pytest.raises(
-        InvalidSpec, match=rf"budget\.latency: got '{start - 1}', allowed: at least {start:,}, .* ns\)"
+        InvalidSpec, match=rf"budget\.latency: got '{start - 1} ns', allowed: at least {start:,} ns, .* ns\)"
     ):
         Search(SPACE, Budget(latency=start - 1), latency_table=TABLE)
 

@@ -144,7 +144,8 @@ def _question(spec: Path, threads: int, batch: int, runs: int) -> PartsQuestion:
 
 def _measured(asked: PartsQuestion) -> PartsAnswer:
     """Let the trainer measure, with the progress on standard error."""
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("Measuring in turns", total=asked.runs)
         return time_parts(asked, lambda rounds: progress.update(bar, completed=rounds))
 
