@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from rcas.blocks import BLOCK_TYPES, Block, strided
 from rcas.costs import Cost
-from rcas.errors import InvalidSpec
+from rcas.errors import InvalidSpec, one_line
 from rcas.evaluation import Count, Model, Versions
 from rcas.space import Network, Space
 
@@ -168,7 +168,8 @@ class LatencyTable(Model):
         return hash(self.sha256)
 
     def __repr__(self) -> str:
-        return f"the table {self.sha256[:12]} ({len(self.blocks)} blocks, {self.machine or self.device})"
+        where = one_line(self.machine or self.device, 60)
+        return f"the table {self.sha256[:12]} ({len(self.blocks)} blocks, {where})"
 
     __str__ = __repr__
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -144,7 +145,7 @@ def check(
     console.print(shown)
     about = f"{counted(runs, 'pass', 'passes')} with {counted(threads, 'thread')}, {counted(batch, 'image')} each"
     console.print(
-        f"Medians of {about}, all in turns, on {answer.table.machine or 'this machine'}.\n"
+        f"Medians of {about}, all in turns, on {escape(answer.table.machine) or 'this machine'}.\n"
         "Where other programs want the processor too, a long pass waits for it more often than short ones do; then "
         "compare the fastest, or count CPU time (--cpu-time)."
     )
