@@ -1,4 +1,4 @@
-"""The trainer's commands: `python -m rcas_trainer train | serve | describe | job`."""
+"""The trainer's commands: `python -m rcas_trainer train | serve | describe | parts | job`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from pydantic import BaseModel, ValidationError
 
 from rcas.errors import InvalidSpec, RcasError
 from rcas.evaluation import Task
-from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_OUT_OF_MEMORY, Assignment, Question
+from rcas.messages import (
+    EXIT_INTERRUPTED,
+    EXIT_INVALID,
+    EXIT_OUT_OF_MEMORY,
+    Assignment,
+    PartsQuestion,
+    Question,
+    Round,
+)
 from rcas_trainer.errors import Interrupted, OutOfMemory, first_line, invalid, log
 from rcas_trainer.fetch import local_source
 from rcas_trainer.memory import keep_freed_memory
@@ -87,6 +95,22 @@ def describe(question: TextIO) -> None:
 
         with local_source(asked.source, asked.draw.dataset, never) as source:
             click.echo(describe(source, asked.draw, asked.space).model_dump_json())
+
+
+@main.command()
+@click.argument("question", metavar="[QUESTION.json]", type=click.File(), default="-")
+def parts(question: TextIO) -> None:
+    """Time every part that a network of a space may have, and whole networks beside them.
+
+    The question is a `PartsQuestion` as JSON; read from standard input by default. Prints a JSON line for every
+    round, then one with the answer.
+    """
+    with exit_codes():
+        asked = _parsed(PartsQuestion, "question", question.read())
+        from rcas_trainer.parts import time_parts
+
+        answer = time_parts(asked, lambda rounds: click.echo(Round(rounds=rounds).model_dump_json()))
+        click.echo(answer.model_dump_json())
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from rcas.cli.compare import compare
 from rcas.cli.demo import demo
 from rcas.cli.doctor import doctor
 from rcas.cli.forecast import forecast
+from rcas.cli.latency import latency
 from rcas.cli.logs import logs
 from rcas.cli.look import explain, list_searches, result, status
 from rcas.cli.page import page
@@ -80,7 +81,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "On this machine": (demo, run, baseline, page),
     "In a cluster": (submit, logs, pause, resume, set_fields, cancel, delete),
     "Either": (list_searches, status, watch, result, explain, report, compare, forecast, doctor),
-    "Specs and networks": (init, validate, cost, schema),
+    "Specs and networks": (init, validate, cost, schema, latency),
     "Shell": (completion,),
 }
 for command in (command for commands in SECTIONS.values() for command in commands):
