@@ -13,7 +13,7 @@ from rcas.evaluation import Count, Model
 Nanoseconds = Annotated[int, Field(ge=0, le=10**18)]
 
 
-class Timing(Model):
+class Times(Model):
     """Whole nanoseconds of `runs` calls: the fastest, the three quartiles, the slowest.
 
     The median is the figure to compare: a busy machine makes single runs slow, and none fast.
@@ -27,7 +27,7 @@ class Timing(Model):
     slowest_ns: Nanoseconds
 
     @classmethod
-    def of(cls, samples_ns: Sequence[int]) -> Timing:
+    def of(cls, samples_ns: Sequence[int]) -> Times:
         """The summary of at least one sample; quartiles between two samples are interpolated and rounded."""
         # statistics asks for two values; a single one is all three quartiles.
         values = [*samples_ns, *samples_ns] if len(samples_ns) == 1 else samples_ns
