@@ -1,4 +1,4 @@
-"""The trainer's commands: `python -m rcas_trainer train | serve | describe | job`."""
+"""The trainer's commands: `python -m rcas_trainer train | serve | describe | job | export`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from rcas.errors import InvalidSpec, RcasError
 from rcas.evaluation import Task
+from rcas.export.formats import Order
 from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_OUT_OF_MEMORY, Assignment, Question
 from rcas_trainer.errors import Interrupted, OutOfMemory, first_line, invalid, log
 from rcas_trainer.fetch import local_source
@@ -23,7 +24,7 @@ from rcas_trainer.patience import never
 from rcas_trainer.worker import StopRequest
 
 M = TypeVar("M", bound=BaseModel)
-_TORCH_PACKAGES = ("torch", "torchvision", "sklearn", "numpy")
+_TORCH_PACKAGES = ("torch", "torchvision", "sklearn", "numpy", "safetensors")
 
 
 @click.group()
@@ -87,6 +88,20 @@ def describe(question: TextIO) -> None:
 
         with local_source(asked.source, asked.draw.dataset, never) as source:
             click.echo(describe(source, asked.draw, asked.space).model_dump_json())
+
+
+@main.command()
+@click.argument("order", metavar="[ORDER.json]", type=click.File(), default="-")
+def export(order: TextIO) -> None:
+    """Write trained weights as plain files that load without rcas; print what was written and checked, as JSON.
+
+    The order is JSON with `weights`, `folder`, `formats` and `title`; read from standard input by default.
+    """
+    with exit_codes():
+        asked = _parsed(Order, "order", order.read())
+        from rcas_trainer.export import export
+
+        click.echo(export(asked).model_dump_json())
 
 
 @contextmanager

@@ -73,12 +73,14 @@ class Order(Model):
         weights: path of a safetensors file with an `Architecture` in its metadata.
         folder: path of an empty folder that the files go into.
         formats: which.
-        about: lines on where the network comes from, for the docstring of the Python file.
+        title, about: the first and further lines of the docstring of the Python file: what the network is, and where
+            it comes from.
     """
 
     weights: str
     folder: str
     formats: tuple[Format, ...]
+    title: str
     about: tuple[str, ...] = ()
 
 
