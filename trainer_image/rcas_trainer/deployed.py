@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ class Deployed(nn.Module):
 def torchscript(architecture: Architecture, network: nn.Module) -> bytes:
     """A file for `torch.jit.load`; its extra file `rcas` has the architecture as JSON."""
     buffer = io.BytesIO()
-    with _quiet():
+    with quiet():
         scripted = torch.jit.script(Deployed(architecture, network).eval())
         torch.jit.save(scripted, buffer, _extra_files={METADATA_KEY: architecture.model_dump_json()})
     return buffer.getvalue()
@@ -55,7 +56,7 @@ def onnx(architecture: Architecture, network: nn.Module) -> bytes:
     """
     checker = _checker()
     images = torch.zeros(2, *architecture.space.input)
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             Deployed(architecture, network).eval(),
             (images,),
@@ -78,8 +79,10 @@ def onnx(architecture: Architecture, network: nn.Module) -> bytes:
 def _checker() -> Any:
     try:
         import onnx
-        import onnxruntime  # noqa: F401  (the file is checked with it)
-        import onnxscript  # noqa: F401  (torch exports with it)
+
+        # torch writes the file with the one, and it is checked with the other.
+        for package in ("onnxscript", "onnxruntime"):
+            import_module(package)
     except ModuleNotFoundError as error:
         allowed = f"another format, or first: pip install 'rcas[export]' ({error.name} is not installed)"
         raise InvalidSpec("format", got="onnx", allowed=allowed) from error
@@ -95,8 +98,8 @@ def _forget_the_exporter(model: Any) -> None:
 
 
 @contextmanager
-def _quiet() -> Generator[None]:
-    """Without words for the developers of exporters; what counts is checked with the file that came out."""
+def quiet() -> Generator[None]:
+    """Without torch's words for those who develop or choose exporters. What comes out is checked."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

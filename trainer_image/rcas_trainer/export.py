@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -22,7 +21,7 @@ from rcas.export.formats import FILE_NAMES, LOADING, TOLERANCE, Delivery, Export
 from rcas.export.python_file import python_file
 from rcas_trainer import alone, deployed
 from rcas_trainer.files import create_file
-from rcas_trainer.versions import versions
+from rcas_trainer.versions import installed, versions
 from rcas_trainer.weights import read_weights
 
 _COUNTS = (1, 3)
@@ -46,7 +45,7 @@ def export(order: Order) -> Delivery:
         "onnx": lambda: deployed.onnx(architecture, network),
         "python": lambda: python_file(architecture, order.title, order.about).encode(),
     }
-    contents = {one: writers[one]() for one in formats}
+    contents: dict[Format, bytes] = {one: writers[one]() for one in formats}
     for one, content in contents.items():
         create_file(folder / FILE_NAMES[one], content)
     differences = _differences(folder, formats, cases)
@@ -105,4 +104,4 @@ def _differences(folder: Path, formats: tuple[Format, ...], cases: dict[str, Ten
 
 def _further_versions(formats: tuple[Format, ...]) -> dict[str, str]:
     packages = ("rcas", "safetensors", *(("onnx", "onnxscript", "onnxruntime") if "onnx" in formats else ()))
-    return {name: version(name) for name in packages}
+    return {name: installed(name) for name in packages}

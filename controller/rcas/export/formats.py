@@ -56,12 +56,12 @@ with safe_open("{FILE_NAMES["safetensors"]}", framework="pt") as file:
     weights = {{name: file.get_tensor(name) for name in file.keys()}}
 """,
 }
-"""Code that loads each file, run in its folder: from `images`, a torch tensor, it makes `logits`; of safetensors alone
-it makes `weights`. The card shows it, and every export is checked by running it."""
+"""Code that loads each file, run in its folder. From `images`, a torch tensor, it makes `logits`; safetensors gives only
+`weights`. The card shows this code, and every export is checked by running it."""
 
 
 def with_needed(formats: tuple[Format, ...]) -> tuple[Format, ...]:
-    """The formats in their fixed order, each once, with those that they need: `python` reads the weights beside it."""
+    """The formats in a fixed order, each once, with those that they need: `python` reads the weights beside it."""
     wanted = {*formats, *(("safetensors",) if "python" in formats else ())}
     return tuple(one for one in FORMATS if one in wanted)
 

@@ -8,7 +8,7 @@ from rcas.architecture import Architecture
 from rcas.blocks import Block, strided
 from rcas.errors import one_line
 from rcas.export.formats import FILE_NAMES
-from rcas.space import Space
+from rcas.space import Network, Space
 
 _MOST_NAMED_CLASSES = 1000
 """More names would bury the network."""
@@ -18,7 +18,8 @@ _FILE = '''\
 """{title}
 
 {about}
-Input: images (count, {channels}, {height}, {width}), floating point, values from 0 to 1. The mean is subtracted inside.
+Params {params:,}; MAdds {madds:,} (multiply-adds of the convolutions, one image).
+Input: images (count, {channels}, {height}, {width}), floating point, values from 0 to 1; the mean is subtracted inside.
 Output: logits (count, {num_classes}); softmax makes probabilities of them.
 
     from model import load
@@ -123,10 +124,14 @@ def python_file(architecture: Architecture, title: str, about: Sequence[str] = (
         about: further lines of it.
     """
     space = architecture.space
+    network = space.network(architecture.network)
     channels, height, width = space.input
+    cost = space.cost(network)
     return _FILE.format(
         title=_docstring_line(title),
         about="".join(f"{_docstring_line(line)}\n" for line in about),
+        params=cost.params,
+        madds=cost.madds,
         channels=channels,
         height=height,
         width=width,
@@ -136,19 +141,18 @@ def python_file(architecture: Architecture, title: str, about: Sequence[str] = (
         activation=_ACTIVATIONS[architecture.activation],
         activation_name=_ACTIVATIONS[architecture.activation].removeprefix("nn."),
         weights=FILE_NAMES["safetensors"],
-        blocks=_docstring_line(str(space.network(architecture.network))),
-        layers="\n".join(f"{' ' * 12}{line}" for line in _layers(space, architecture.network)),
+        blocks=str(network),
+        layers="\n".join(f"{' ' * 12}{line}" for line in _layers(space, network)),
     )
 
 
-def _layers(space: Space, network: str) -> Iterator[str]:
+def _layers(space: Space, network: Network) -> Iterator[str]:
     yield f"# Stem, on {_pixels(*space.input[1:])}"
     yield f"convolution({space.input[0]}, {space.stem.channels}, kernel=3, stride={space.stem.stride}),"
     yield _block(space.stem_block())
     last = space.stem_block()
-    parsed = space.network(network)
-    placed = space.blocks(parsed)
-    for number, (types, stage) in enumerate(zip(parsed.stages, space.stages, strict=True)):
+    placed = space.blocks(network)
+    for number, (types, stage) in enumerate(zip(network.stages, space.stages, strict=True)):
         blocks = [next(placed) for _ in types]
         if not blocks:
             yield f"# Stage {number}: empty"

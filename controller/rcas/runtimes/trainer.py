@@ -1,0 +1,73 @@
+"""One question to a trainer process of this machine, and its answer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from rcas.errors import InvalidSpec, SearchFailed
+from rcas.evaluation import Model
+from rcas.messages import EXIT_INVALID
+from rcas.runtimes.local import worker_environment
+
+M = TypeVar("M", bound=Model)
+
+
+def ask(
+    command: str,
+    question: Model,
+    answer: type[M],
+    *,
+    cannot: str,
+    threads: int = 1,
+    heard: Callable[[bytes], None] = lambda _line: None,
+) -> M:
+    """Run `python -m rcas_trainer COMMAND` with a question on its standard input.
+
+    Args:
+        command: of the trainer.
+        question: goes to it as JSON.
+        answer: what its last line must be.
+        cannot: what did not happen if it ends otherwise, such as `describe the data`.
+        threads: of its numeric libraries.
+        heard: called with every line of its standard output.
+
+    Raises:
+        InvalidSpec: it says that its input cannot be used, or that something is not installed.
+        SearchFailed: it ended otherwise; with its last words.
+    """
+    last = b""
+    with tempfile.TemporaryFile() as complaints:
+        with subprocess.Popen(
+            [sys.executable, "-m", "rcas_trainer", command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=worker_environment(threads),
+        ) as process:
+            try:
+                assert process.stdin
+                assert process.stdout
+                process.stdin.write(question.model_dump_json().encode())
+                process.stdin.close()
+                for last in process.stdout:
+                    heard(last)
+            except BaseException:
+                process.kill()
+                raise
+        complaints.seek(0)
+        words = complaints.read().decode(errors="replace").strip().splitlines()
+    line = words[-1].removeprefix("rcas-trainer: ") if words else f"exit code {process.returncode}"
+    if process.returncode == EXIT_INVALID:
+        raise InvalidSpec.relayed(line)
+    if process.returncode == 0:
+        try:
+            return answer.model_validate_json(last)
+        except ValidationError:
+            line = f"its answer cannot be read ({line})"
+    raise SearchFailed(f"the trainer cannot {cannot}: {line}")
