@@ -13,6 +13,7 @@ import click
 from rcas.cli.demo import demo
 from rcas.cli.doctor import doctor
 from rcas.cli.forecast import forecast
+from rcas.cli.latency import latency
 from rcas.cli.logs import logs
 from rcas.cli.look import explain, list_searches, result, status
 from rcas.cli.run import run
@@ -76,7 +77,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "On this machine": (demo, run),
     "In a cluster": (submit, watch, logs, pause, resume, set_fields, cancel, delete),
     "Either": (list_searches, status, result, explain, forecast, doctor),
-    "Specs and networks": (init, validate, cost, schema),
+    "Specs and networks": (init, validate, cost, schema, latency),
     "Shell": (completion,),
 }
 for command in (command for commands in SECTIONS.values() for command in commands):
