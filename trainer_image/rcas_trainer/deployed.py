@@ -30,7 +30,7 @@ class Deployed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Floating point (count, channels, height, width) from 0 to 1 to logits (count, num_classes)."""
-        if not torch.jit.is_tracing() and not torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling():
             assert images.is_floating_point(), "images must be floating point with values from 0 to 1"
             assert images.dim() == 4, "images must have the shape (count, channels, height, width)"
             assert images.size(1) == self.channels, "images have another number of channels than the network"

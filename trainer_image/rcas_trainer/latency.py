@@ -94,7 +94,7 @@ def _torchscript(path: Path, asked: NetworksQuestion) -> tuple[Literal["TorchScr
     extra = {METADATA_KEY: ""}
     try:
         with quiet():
-            module = torch.jit.load(path, map_location="cpu", _extra_files=extra)
+            module: Any = torch.jit.load(path, map_location="cpu", _extra_files=extra)
     except (RuntimeError, ValueError) as error:
         raise InvalidSpec(_FIELD, got=str(path), allowed=f"a TorchScript file ({first_line(error)})") from error
     images = _images(_architecture(path, extra[METADATA_KEY]), asked.batch)
@@ -111,7 +111,7 @@ def _onnx(path: Path, asked: NetworksQuestion) -> tuple[Literal["onnxruntime"], 
     options.intra_op_num_threads = asked.threads
     options.inter_op_num_threads = 1
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         # onnxruntime has an exception for every status, without a common base.
         raise InvalidSpec(_FIELD, got=str(path), allowed=f"an ONNX file ({first_line(error)})") from error

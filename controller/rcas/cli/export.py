@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import click
 from rich.table import Table
@@ -57,7 +57,7 @@ class Weights(NamedTuple):
 @json_option
 def export(
     source: str,
-    formats: tuple[Format, ...],
+    formats: tuple[Format | Literal["all"], ...],
     output: Path | None,
     number: int | None,
     seed: str,
@@ -76,7 +76,8 @@ def export(
         else:
             weights = _of_search(source, place_opener(), number, seed, Path(temporary))
         folder = output or Path(f"{weights.name}-model")
-        delivery = deliver(weights, folder, FORMATS if "all" in formats else formats or FORMATS, force=force)
+        wanted: tuple[Format, ...] = tuple(one for one in FORMATS if not formats or one in formats or "all" in formats)
+        delivery = deliver(weights, folder, wanted, force=force)
     if as_json:
         click.echo(delivery.model_dump_json())
     else:

@@ -12,6 +12,7 @@ import click
 
 from rcas.cli.demo import demo
 from rcas.cli.doctor import doctor
+from rcas.cli.export import export
 from rcas.cli.forecast import forecast
 from rcas.cli.latency import latency
 from rcas.cli.logs import logs
@@ -77,7 +78,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "On this machine": (demo, run),
     "In a cluster": (submit, watch, logs, pause, resume, set_fields, cancel, delete),
     "Either": (list_searches, status, result, explain, forecast, doctor),
-    "Specs and networks": (init, validate, cost, schema, latency),
+    "Specs and networks": (init, validate, cost, schema, latency, export),
     "Shell": (completion,),
 }
 for command in (command for commands in SECTIONS.values() for command in commands):

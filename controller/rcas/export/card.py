@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
 from rcas.architecture import Architecture
 from rcas.errors import one_line
-from rcas.export.formats import FORMATS, LOADING, PACKAGES, Delivery
+from rcas.export.formats import FORMATS, LOADING, PACKAGES, TOLERANCE, Delivery, Format
 from rcas.final import Final, FinalResult, spread
 from rcas.wording import counted, percent
 
@@ -59,7 +59,7 @@ def card(origin: Origin | None, delivery: Delivery) -> str:
         _network(architecture, delivery),
         _accuracy(origin),
         _training(origin),
-        _feeding(origin, architecture),
+        _feeding(origin, delivery),
         _loading(delivery),
         _files(delivery),
         _use(origin, architecture),
@@ -72,8 +72,8 @@ def _network(architecture: Architecture, delivery: Delivery) -> Iterator[str]:
     cost = space.cost(space.network(architecture.network))
     channels, height, width = space.input
     yield (
-        f"An image classifier, found by rcas {delivery.versions.get('rcas', '')}: a search for the most accurate small "
-        "convolutional network under a budget of parameters and multiply-adds."
+        f"An image classifier, found by rcas {delivery.versions.get('rcas', '')}: a search for the most accurate "
+        "small convolutional network under a budget of parameters and multiply-adds."
     )
     yield _table(
         ("", ""),
@@ -99,8 +99,8 @@ def _accuracy(origin: Origin | None) -> Iterator[str]:
         return
     chosen, results = origin.chosen, origin.results
     yield (
-        f"On the {counted(chosen.total, 'test image')} of {origin.final.protocol.draw.dataset}, measured once for each "
-        "seed after its last epoch. Top-5: the class is among the first five guesses."
+        f"On the {counted(chosen.total, 'test image')} of {origin.final.protocol.draw.dataset}, measured once for "
+        "each seed after its last epoch. Top-5: the class is among the first five guesses."
     )
     rows = [
         (
@@ -114,8 +114,8 @@ def _accuracy(origin: Origin | None) -> Iterator[str]:
     yield _accuracy_line(origin)
     if len(results) > 1 and chosen.correct == max(one.correct for one in results):
         yield (
-            "It is the best of its seeds on these very images, so its own figure is a little too good. The mean is what "
-            "to expect of the architecture."
+            "It is the best of its seeds on these very images, so its own figure is a little too good. The mean is "
+            "what to expect of the architecture."
         )
     if origin.searched is not None:
         yield (
@@ -169,23 +169,24 @@ def _training(origin: Origin | None) -> Iterator[str]:
             ("seed", str(chosen.replicate)),
             ("key", f"`{chosen.key}`"),
             ("data (sha256)", f"`{protocol.data_sha256}`"),
-            ("versions", ", ".join(f"{_plain(n)} {_plain(v)}" for n, v in sorted(protocol.versions.items()))),
+            ("versions", _versions(protocol.versions)),
         ],
     )
 
 
-def _feeding(origin: Origin | None, architecture: Architecture) -> Iterator[str]:
-    channels, height, width = architecture.space.input
+def _feeding(origin: Origin | None, delivery: Delivery) -> Iterator[str]:
+    channels, height, width = delivery.architecture.space.input
+    ready = " and ".join(f"`{file.name}`" for file in delivery.files if file.format != "safetensors")
     yield "## What to feed it"
     yield (
-        f"Images with {counted(channels, 'channel')}, {height} pixels high and {width} wide, values from 0 to 1: bytes "
-        "divided by 255. **Do not subtract a mean**: `model.pt`, `model.onnx` and `model.py` do it themselves. They "
-        "refuse whole numbers and other sizes."
+        f"Images with {counted(channels, 'channel')}, {height} pixels high and {width} wide, values from 0 to 1: "
+        "bytes divided by 255."
+        + (f" **Do not subtract a mean**: {ready} do it. They refuse whole numbers and other sizes." if ready else "")
     )
     if origin and origin.final.protocol.draw.dataset == "imagefolder":
         yield (
-            "Images of another size: take the centre, 7/8 of the largest part with this ratio of sides, and resize it "
-            "bilinearly, as Pillow's `Image.resize` does."
+            "Images of another size: take the centre, 7/8 of the largest part with this ratio of sides, and resize "
+            "it bilinearly, as Pillow's `Image.resize` does."
         )
         return
     yield "Images of another size, as bytes in a tensor `pixels` (count, channels, height, width):"
@@ -199,15 +200,15 @@ def _feeding(origin: Origin | None, architecture: Architecture) -> Iterator[str]
 def _loading(delivery: Delivery) -> Iterator[str]:
     yield "## Load it"
     yield "In the folder of the files, with a torch tensor `images` (`model.onnx` takes a numpy array):"
-    written = {file.format: file.name for file in delivery.files}
+    written: dict[Format, str] = {file.format: file.name for file in delivery.files}
     for one in sorted(written, key=lambda one: (one == "safetensors", FORMATS.index(one))):
         yield f"**{written[one]}** needs {PACKAGES[one]}."
         yield _code(LOADING[one])
     if "safetensors" in written:
         mean = ", ".join(f"{value:.6g}" for value in delivery.architecture.mean)
         yield (
-            "`weights` is the state of the layers alone; who builds them anew subtracts the mean of the training images "
-            f"({mean}) from each channel."
+            "`weights` is the state of the layers alone: who builds them anew must subtract the mean of the training "
+            f"images ({mean}) from each channel first."
         )
 
 
@@ -218,8 +219,8 @@ def _files(delivery: Delivery) -> Iterator[str]:
         [(f.name, f"{f.size_bytes:,}", f"{f.difference:.1e}", f"`{f.sha256}`") for f in delivery.files],
     )
     yield (
-        "Each was loaded without rcas after it was written, and its logits on random images compared with those of the "
-        f"trained network. Written with {', '.join(f'{_plain(n)} {_plain(v)}' for n, v in delivery.versions.items())}."
+        "Each was loaded without rcas after it was written, and its logits on random images compared with those of "
+        f"the trained network (allowed: {TOLERANCE:g}). Written with {_versions(delivery.versions)}."
     )
 
 
@@ -244,6 +245,10 @@ def _use(origin: Origin | None, architecture: Architecture) -> Iterator[str]:
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{_plain(name)} {_plain(number)}" for name, number in sorted(versions.items()))
 
 
 def _code(text: str) -> str:

@@ -56,8 +56,8 @@ with safe_open("{FILE_NAMES["safetensors"]}", framework="pt") as file:
     weights = {{name: file.get_tensor(name) for name in file.keys()}}
 """,
 }
-"""Code that loads each file, run in its folder. From `images`, a torch tensor, it makes `logits`; safetensors gives only
-`weights`. The card shows this code, and every export is checked by running it."""
+"""Code that loads each file, run in its folder. From `images`, a torch tensor, it makes `logits`; safetensors gives
+`weights` only. The card shows this code, and every export is checked by running it."""
 
 
 def with_needed(formats: tuple[Format, ...]) -> tuple[Format, ...]:

@@ -19,7 +19,8 @@ _FILE = '''\
 
 {about}
 Params {params:,}; MAdds {madds:,} (multiply-adds of the convolutions, one image).
-Input: images (count, {channels}, {height}, {width}), floating point, values from 0 to 1; the mean is subtracted inside.
+Input: images (count, {channels}, {height}, {width}), floating point, values from 0 to 1; the mean is subtracted
+here.
 Output: logits (count, {num_classes}); softmax makes probabilities of them.
 
     from model import load

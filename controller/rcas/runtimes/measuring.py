@@ -19,9 +19,7 @@ def time_parts(asked: PartsQuestion, done: Callable[[int], None]) -> PartsAnswer
         InvalidSpec: a network does not lie in the space, or the trainer is not installed.
         SearchFailed: the process ended otherwise.
     """
-    return ask(
-        "parts", asked, PartsAnswer, cannot="time the parts", threads=asked.threads, heard=_rounds_heard(done)
-    )
+    return ask("parts", asked, PartsAnswer, cannot="time the parts", threads=asked.threads, heard=_rounds_heard(done))
 
 
 def time_networks(asked: NetworksQuestion, done: Callable[[int], None]) -> NetworksAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,6 @@ from pydantic import ValidationError
 from rcas.errors import InvalidSpec, SearchFailed
 from rcas.evaluation import Model
 from rcas.messages import EXIT_INVALID
-from rcas.runtimes.local import worker_environment
 
 M = TypeVar("M", bound=Model)
 
@@ -71,3 +71,9 @@ def ask(
         except ValidationError:
             line = f"its answer cannot be read ({line})"
     raise SearchFailed(f"the trainer cannot {cannot}: {line}")
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """This process's environment with the thread counts of the numeric libraries set."""
+    count = str(threads)
+    return {**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count}
