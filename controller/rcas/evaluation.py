@@ -29,7 +29,7 @@ Versions = Annotated[
 
 T = TypeVar("T")
 Later = Annotated[T | None, Field(exclude_if=lambda value: value is None)]
-"""A field that objects of format 1 did not have at first: not written where it is None, so that they keep their bytes."""
+"""A field that format 1 did not have at first: not written where it is None, so objects without keep their bytes."""
 
 
 class Model(BaseModel):

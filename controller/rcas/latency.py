@@ -1,14 +1,14 @@
 """Latency as a further cost: a table with the time of each part of a network, and their sum.
 
-The model is additive: latency(network) = stem + its blocks + head, each part as it was measured alone, or as the table
-says. Nanoseconds are whole numbers, so that there are no rounding ties between networks.
+The model is additive: latency(network) = stem + its blocks + head, each part alone as the table says. Nanoseconds are
+whole numbers, so that there are no rounding ties between networks.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
@@ -173,9 +173,9 @@ class LatencyTable(Model):
     @classmethod
     def of(cls, times: Mapping[Part, int], **about: Any) -> LatencyTable:
         """The table of these times in nanoseconds. `about`: its other fields."""
-        stems = [StemEntry(*astuple(part), ns) for part, ns in times.items() if isinstance(part, StemPart)]
-        blocks = [BlockEntry(*astuple(part), ns) for part, ns in times.items() if isinstance(part, BlockPart)]
-        heads = [HeadEntry(*astuple(part), ns) for part, ns in times.items() if isinstance(part, HeadPart)]
+        stems = [StemEntry(**asdict(part), ns=ns) for part, ns in times.items() if isinstance(part, StemPart)]
+        blocks = [BlockEntry(**asdict(part), ns=ns) for part, ns in times.items() if isinstance(part, BlockPart)]
+        heads = [HeadEntry(**asdict(part), ns=ns) for part, ns in times.items() if isinstance(part, HeadPart)]
         return cls(stems=tuple(stems), blocks=tuple(blocks), heads=tuple(heads), **about)
 
     def __hash__(self) -> int:

@@ -72,10 +72,17 @@ class PartsQuestion(Model):
 
 
 class PartsAnswer(Model):
-    """Times of parts and, taken in the same rounds, of whole networks in the order asked for."""
+    """Times of parts and, taken in the same rounds, of whole networks.
+
+    Attributes:
+        table: the medians of the parts.
+        parts: of each part, in the order of `rcas.latency.parts_of`.
+        networks: of each network, in the order asked for.
+    """
 
     table: LatencyTable
-    networks: tuple[Times, ...] = ()
+    parts: tuple[Times, ...]
+    networks: tuple[Times, ...]
 
 
 class Round(Model):

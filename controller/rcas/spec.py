@@ -174,7 +174,7 @@ class SearchSpec(Model):
     rules: tuple[Rule, ...] = Field(
         default=DEFAULT_RULES,
         min_length=1,
-        description="UC: by gain; APR: gain per param; AMR: per MAdd; JOINT: per share of the budgets; ALR: per latency.",
+        description="UC: by gain; APR: gain per param; AMR: per MAdd; JOINT: per budget share; ALR: per latency.",
     )
     stop: StopPolicy = Field(
         default=STOP_POLICIES[0], description="Go on while anything fits, or end at the first misfit."
@@ -203,6 +203,11 @@ class SearchSpec(Model):
         self.search("")
         return self
 
+    @property
+    def latency_table(self) -> LatencyTable | None:
+        """How long the parts of a network take, if it says."""
+        return self.latency.table if self.latency else None
+
     def search(self, protocol_sha256: str) -> Search:
         """A new search as specified."""
         return Search(
@@ -213,7 +218,7 @@ class SearchSpec(Model):
             min_gain=self.min_gain,
             max_blocks=self.max_blocks,
             protocol=protocol_sha256,
-            latency_table=self.latency.table if self.latency else None,
+            latency_table=self.latency_table,
         )
 
     def protocol(self, found: Description, threads: int) -> Protocol:

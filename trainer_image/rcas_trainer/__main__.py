@@ -118,8 +118,8 @@ def export(order: TextIO) -> None:
 def parts(question: TextIO) -> None:
     """Time every part that a network of a space may have, and whole networks beside them.
 
-    The question is a `PartsQuestion` as JSON; read from standard input by default. Prints a JSON line for every round,
-    then one with the answer.
+    The question is a `PartsQuestion` as JSON; read from standard input by default. Prints a JSON line for every
+    round, then one with the answer.
     """
     with exit_codes():
         asked = _parsed(PartsQuestion, "question", question.read())

@@ -94,11 +94,15 @@ def _torchscript(path: Path, asked: NetworksQuestion) -> tuple[Literal["TorchScr
     extra = {METADATA_KEY: ""}
     try:
         with quiet():
-            module: Any = torch.jit.load(path, map_location="cpu", _extra_files=extra)
+            module: torch.nn.Module = torch.jit.load(path, map_location="cpu", _extra_files=extra)
     except (RuntimeError, ValueError) as error:
         raise InvalidSpec(_FIELD, got=str(path), allowed=f"a TorchScript file ({first_line(error)})") from error
     images = _images(_architecture(path, extra[METADATA_KEY]), asked.batch)
-    return "TorchScript", lambda: module(images)
+
+    def call() -> object:
+        return module(images)
+
+    return "TorchScript", call
 
 
 def _onnx(path: Path, asked: NetworksQuestion) -> tuple[Literal["onnxruntime"], Call]:

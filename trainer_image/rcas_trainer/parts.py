@@ -23,11 +23,11 @@ from rcas_trainer.versions import versions
 def time_parts(asked: PartsQuestion, done: Callable[[int], None]) -> PartsAnswer:
     """Time all parts and networks in turns, so that a machine that becomes slower does so for all of them.
 
-    As in an evaluation: float32, evaluation mode, channels last. The weights are a fresh draw; the time does not depend
-    on them.
+    As where the trainer validates: float32, evaluation mode, channels last. The weights are a fresh draw.
 
     Args:
-        asked: what to time. done: called after every timed round with the number of rounds so far.
+        asked: what to time.
+        done: called after every timed round with the number of rounds so far.
 
     Raises:
         InvalidSpec: a network does not lie in the space.
@@ -50,7 +50,7 @@ def time_parts(asked: PartsQuestion, done: Callable[[int], None]) -> PartsAnswer
         activation=asked.activation,
         versions=versions(),
     )
-    return PartsAnswer(table=table, networks=tuple(timings[len(parts) :]))
+    return PartsAnswer(table=table, parts=tuple(timings[: len(parts)]), networks=tuple(timings[len(parts) :]))
 
 
 def machine() -> str:

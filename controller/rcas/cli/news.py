@@ -9,13 +9,13 @@ from typing import Any
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from rcas.budget import Budget, format_count
+from rcas.budget import Budget
 from rcas.costs import Cost
 from rcas.forecast import forecast
 from rcas.greedy import Problem, Rule, decide, start
 from rcas.search import Point, Search
 from rcas.space import Network
-from rcas.wording import block_text, duration, percent, points, used
+from rcas.wording import block_text, duration, percent, points, shares, used
 
 
 class News:
@@ -90,7 +90,8 @@ def accepted_text(problem: Problem, rule: str, before: Point, after: Point) -> s
 def rules_picture(search: Search) -> Table:
     """One row a rule: its last network, and how much of the budget that uses."""
     table = Table(box=None, pad_edge=False)
-    for column in ("rule", "blocks", "accuracy", "params", "", "MAdds", "", "network"):
+    latency = () if search.problem.latency_table is None else ("latency", "")
+    for column in ("rule", "blocks", "accuracy", "params", "", "MAdds", "", *latency, "network"):
         table.add_column(column)
     for rule in search.result.rules.values():
         if rule.path:
@@ -103,7 +104,7 @@ def rules_picture(search: Search) -> Table:
 
 def _bars(budget: Budget, cost: Cost) -> tuple[Any, ...]:
     cells = list[Any]()
-    for count, limit in ((cost.params, budget.params), (cost.madds, budget.madds)):
-        cells.append(format_count(count) + (f" / {format_count(limit)}" if limit else ""))
-        cells.append(ProgressBar(total=limit, completed=count, width=12) if limit else "")
+    for say, _, amount, limit in shares(budget, cost):
+        cells.append(say(amount) + (f" / {say(limit)}" if limit else ""))
+        cells.append(ProgressBar(total=limit, completed=amount, width=12) if limit else "")
     return tuple(cells)

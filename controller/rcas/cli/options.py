@@ -51,7 +51,7 @@ def read_spec(path: Path) -> SearchSpec:
 
 
 def read_fields(path: Path) -> dict[Any, Any]:
-    """The fields in the file at `path`, which may be a part of a spec only; a table's file name is replaced by the table.
+    """The fields in the file at `path`, which may be a part of a spec only, with the latencies that it names.
 
     Raises:
         InvalidSpec: a file cannot be read, or says something that is not allowed.
