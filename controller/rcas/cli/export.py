@@ -76,7 +76,9 @@ def export(
         else:
             weights = _of_search(source, place_opener(), number, seed, Path(temporary))
         folder = output or Path(f"{weights.name}-model")
-        wanted: tuple[Format, ...] = tuple(one for one in FORMATS if not formats or one in formats or "all" in formats)
+        wanted: tuple[Format, ...] = tuple(
+            one for one in FORMATS if not formats or one in formats or "all" in formats
+        )
         delivery = deliver(weights, folder, wanted, force=force)
     if as_json:
         click.echo(delivery.model_dump_json())

@@ -15,6 +15,7 @@ from rcas.cli.doctor import doctor
 from rcas.cli.export import export
 from rcas.cli.forecast import forecast
 from rcas.cli.latency import latency
+from rcas.cli.latency_network import network
 from rcas.cli.logs import logs
 from rcas.cli.look import explain, list_searches, result, status
 from rcas.cli.run import run
@@ -81,5 +82,6 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Specs and networks": (init, validate, cost, schema, latency, export),
     "Shell": (completion,),
 }
+latency.add_command(network)
 for command in (command for commands in SECTIONS.values() for command in commands):
     main.add_command(command)
