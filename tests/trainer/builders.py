@@ -131,19 +131,26 @@ def a_wide_space() -> Space:
     return Space((2, 12, 10), 10, stages, stem=Stem(8, 1, 4), head=Head(32))
 
 
-def write_weights(path: Path, activation: Any = "relu6", *, seed: int = 0, **changes: Any) -> Architecture:
-    """A file as `rcasctl retrain` leaves it, with random weights that spread the outputs. `changes`: of tensors."""
+def an_architecture(activation: Any = "relu6", **changes: Any) -> Architecture:
     fields = {"space": a_wide_space(), "network": SIX_TYPES, "mean": (0.25, 0.5), "classes": tuple("abcdefghij")}
-    architecture = Architecture(**fields, activation=activation)
-    space = architecture.space
+    return Architecture(**{**fields, "activation": activation, **changes})
+
+
+def write_weights(path: Path, architecture: Architecture | None = None, *, seed: int = 0) -> Architecture:
+    """A file as `rcasctl retrain` leaves it, with random weights that spread the outputs."""
+    architecture = architecture or an_architecture()
+    space, activation = architecture.space, architecture.activation
     tensors = build(space, space.network(architecture.network), activation).state_dict()
     draws = torch.Generator().manual_seed(seed)
+    gain = {"relu6": 2, "relu": 0.7}[activation]  # ReLU6 must have something to cut, ReLU lets outputs grow
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and tensor.dim() == 1:
-            tensor.uniform_(0.5, 2.5, generator=draws)
-        elif tensor.is_floating_point():
-            tensor.normal_(0, 0.5, generator=draws)
-    save_file({**tensors, **changes}, path, {METADATA_KEY: architecture.model_dump_json()})
+        if name.endswith("running_var"):
+            tensor.uniform_(0.2, 1, generator=draws)
+        elif tensor.dim() == 1:
+            tensor.uniform_(-0.5, 1.5, generator=draws)
+        elif tensor.is_floating_point() and tensor.dim():
+            tensor.normal_(0, (gain / tensor[0].numel()) ** 0.5, generator=draws)
+    save_file(tensors, path, {METADATA_KEY: architecture.model_dump_json()})
     return architecture
 
 

@@ -74,7 +74,7 @@ def export(
             path = Path(source).absolute()
             weights = Weights(path, path.stem, None)
         else:
-            weights = _of_search(source, place_opener(), number, seed, Path(temporary))
+            weights = choose(source, place_opener(), number, seed, Path(temporary))
         folder = output or Path(f"{weights.name}-model")
         wanted: tuple[Format, ...] = tuple(
             one for one in FORMATS if not formats or one in formats or "all" in formats
@@ -106,7 +106,19 @@ def deliver(weights: Weights, folder: Path, formats: tuple[Format, ...], *, forc
     return delivery
 
 
-def _of_search(search: str, place: Place, number: int | None, seed: str, temporary: Path) -> Weights:
+def choose(search: str, place: Place, number: int | None, seed: str, temporary: Path) -> Weights:
+    """The weights of a final training of a search, in a file.
+
+    Args:
+        search: its name. place: that knows it.
+        number: of the final in the index, from 1; None if there is but one.
+        seed: of the training, or `best`.
+        temporary: a folder for the file.
+
+    Raises:
+        InvalidSpec: there is no such search, final or finished training, or its weights are out of reach.
+        CorruptState: what is stored is not what a training wrote.
+    """
     if not isinstance(place, StorePlace):
         raise _in_a_bucket(search, place)
     store, head = find_search(place.url, search)

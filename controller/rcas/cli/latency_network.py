@@ -54,8 +54,8 @@ def network(
 ) -> None:
     """Measure how long whole networks take on this machine's CPU.
 
-    SEARCH is the best network of a search so far, FILE weights or an exported file, FOLDER all files of an export. All
-    are timed in turns, so that they can be compared although the machine is busy.
+    SEARCH is the best network of a search so far, FILE weights or an exported file, FOLDER all files of an export.
+    All are timed in turns, so that they can be compared although the machine is busy.
     """
     files = [file for source in sources for file in _files(source)]
     searches = [source for source in sources if not _files(source)]

@@ -134,7 +134,7 @@ def _accuracy_line(origin: Origin) -> str:
         return f"{line}. It is the only training, so nothing is known of the spread over seeds."
     points = f"{found.deviation * 100:.2f}"
     return (
-        f"{line}; over {found.count} seeds the mean is {percent(found.mean)}, the standard deviation {points} points."
+        f"{line}; over {found.seeds} seeds the mean is {percent(found.mean)}, the standard deviation {points} points."
     )
 
 
