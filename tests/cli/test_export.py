@@ -138,7 +138,7 @@ def test_weights_that_are_not_those_of_the_result_are_refused(retrained: Path, t
     best.with_suffix(".safetensors").write_bytes((retrained / "0.safetensors").read_bytes())
     assert "checksum" in refused("export", "tiny", "--store", folder, cwd=tmp_path, code=1)
     best.unlink()
-    [other] = [path for path in folder.glob("finals/*.json")]
+    [other] = list(folder.glob("finals/*.json"))
     other.unlink()
     assert refused("export", "tiny", "--store", folder, cwd=tmp_path).endswith("rcasctl retrain tiny")
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]

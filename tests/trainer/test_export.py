@@ -15,8 +15,10 @@ from safetensors.torch import load_file, save_file
 
 from rcas.errors import InvalidSpec, SearchFailed
 from rcas.export.formats import FORMATS, LOADING, ONNX_OPSET, TOLERANCE, Delivery, Order
+from rcas.timing import NetworksQuestion
 from rcas_trainer import export as exporting
 from rcas_trainer.export import export
+from rcas_trainer.latency import time_networks
 from rcas_trainer.weights import read_weights
 
 from .builders import an_architecture, refused, start, write_weights
@@ -180,6 +182,37 @@ def test_a_file_that_needs_rcas_fails_the_export(tmp_path: Path, monkeypatch: py
         export(an_order(tmp_path / "w.safetensors", tmp_path / "out", "python"))
 
 
+def test_every_file_of_an_export_can_be_timed_and_knows_the_size_of_its_images(
+    exports: tuple[Path, dict[str, Delivery]],
+) -> None:
+    folder = exports[0] / "relu6"
+    files = [str(folder / name) for name in ("model.safetensors", "model.pt", "model.onnx")]
+    rounds = list[int]()
+    answer = time_networks(NetworksQuestion(files=tuple(files), runs=2, warm_up=1, batch=2), rounds.append)
+    assert rounds == [1, 2]
+    assert [(one.name, one.runtime) for one in answer.timed] == list(
+        zip(files, ("torch", "TorchScript", "onnxruntime"), strict=True)
+    )
+    assert [one.size_bytes for one in answer.timed] == [Path(file).stat().st_size for file in files]
+    assert all(one.times.runs == 2 and one.times.fastest_ns > 0 for one in answer.timed)
+
+
+@pytest.mark.parametrize("name", ["x.pt", "x.onnx", "x.safetensors", "x.txt", "missing.onnx"])
+def test_a_file_that_holds_no_network_cannot_be_timed(name: str, tmp_path: Path) -> None:
+    for one in ("x.pt", "x.onnx", "x.safetensors", "x.txt"):
+        (tmp_path / one).write_bytes(b"not one")
+    with pytest.raises(InvalidSpec) as error:
+        time_networks(NetworksQuestion(files=(str(tmp_path / name),), runs=1), lambda _rounds: None)
+    assert str(tmp_path / name) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_torchscript_file_of_others_cannot_be_timed(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.script(torch.nn.ReLU()), tmp_path / "x.pt")
+    with pytest.raises(InvalidSpec, match="a file that `rcasctl export` wrote"):
+        time_networks(NetworksQuestion(files=(str(tmp_path / "x.pt"),), runs=1), lambda _rounds: None)
+
+
 def test_weights_that_are_none_are_refused_in_one_line(tmp_path: Path) -> None:
     good = tmp_path / "good.safetensors"
     architecture = write_weights(good)
@@ -198,7 +231,7 @@ def test_weights_that_are_none_are_refused_in_one_line(tmp_path: Path) -> None:
         return str(error.value)
 
     told = {"rcas": architecture.model_dump_json()}
-    first = next(iter(tensors))
+    first = "0.0.weight"
     assert "a readable safetensors file" in bad(b"not one")
     assert "rcasctl retrain" in bad(tensors)
     assert "weights.rcas.network" in bad(

@@ -110,7 +110,8 @@ def choose(search: str, place: Place, number: int | None, seed: str, temporary: 
     """The weights of a final training of a search, in a file.
 
     Args:
-        search: its name. place: that knows it.
+        search: its name.
+        place: that knows it.
         number: of the final in the index, from 1; None if there is but one.
         seed: of the training, or `best`.
         temporary: a folder for the file.
