@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +21,6 @@ from rcas.resource import Resource
 from rcas.search import Search
 from rcas.state import final_name, finals_name, read_head, read_result, weights_name
 from rcas.stores.file import FileStore
-from rcas.stores.opening import open_store
 from trainer.builders import write_weights
 
 IN_A_CLUSTER = "research/tiny/0a1b2c3d-0000-4000-8000-000000000000"
@@ -97,19 +95,18 @@ def test_the_best_seed_is_exported_with_a_card(retrained: Path, tmp_path: Path) 
     assert "--force" in refused("export", "tiny", "--store", store, cwd=tmp_path)
 
 
-def test_a_given_seed_is_exported_from_s3_by_the_name_that_a_cluster_gives(
-    retrained: Path, bucket_url: str, tmp_path: Path
+def test_a_given_seed_is_exported_by_the_name_that_a_search_has_in_a_clusters_bucket(
+    retrained: Path, tmp_path: Path
 ) -> None:
-    store, folder = open_store(bucket_url), retrained / "rcas-store"
+    store, folder = FileStore(tmp_path / "bucket"), retrained / "rcas-store"
     for path in folder.glob("finals/*"):
         store.put(path.relative_to(folder).as_posix(), path.read_bytes(), expected=None)
     for name in ("state.json", "finals.json"):
         told = json.loads((folder / "searches/tiny" / name).read_bytes())
         told["search" if name == "finals.json" else "name"] = IN_A_CLUSTER
         store.put(f"searches/{IN_A_CLUSTER}/{name}", json.dumps(told).encode(), expected=None)
-    command = ("export", IN_A_CLUSTER, "--format", "safetensors", "--seed", "0", "--store", bucket_url, "--json")
-    style = {"RCAS_S3_ADDRESSING_STYLE": os.environ["RCAS_S3_ADDRESSING_STYLE"]}
-    done = rcasctl(*command, cwd=tmp_path, **style)
+    command = ("export", IN_A_CLUSTER, "--format", "safetensors", "--seed", "0", "--store", "bucket", "--json")
+    done = rcasctl(*command, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     [file] = json.loads(done.stdout)["files"]
     assert (file["name"], file["difference"]) == ("model.safetensors", 0)
@@ -125,7 +122,7 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_nothing(
 
     assert line("tiny", folder=finished.folder).endswith("one that was retrained; first: rcasctl retrain tiny")
     assert line("tiny", "--seed", "2").endswith("best, or a seed whose training is finished: 0, 1")
-    assert line("tiny", "--final", "2").startswith("--final: got 2, allowed: 1 (best: ")
+    assert line("tiny", "--final", "2").startswith("--final: got '2', allowed: 1 (best: ")
     assert "rcas-store: tiny" in line("tinny")
     assert line("no.safetensors").startswith("weights: got ")
     assert list(tmp_path.iterdir()) == []

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from rcas.architecture import Architecture
 from rcas.budget import format_latency
-from rcas.cli.latency import batch_option, threads_option
+from rcas.cli.latency import batch_option, measuring, threads_option
 from rcas.cli.options import json_option, read_spec
 from rcas.cli.places import Place, complete_search, late_place_options
 from rcas.cli.render import open_console
@@ -65,9 +63,8 @@ def network(
     asked = NetworksQuestion(
         networks=tuple(built), files=tuple(files), threads=threads, batch=batch, runs=runs, warm_up=warm_up
     )
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("Measuring in turns", total=runs)
-        answer = time_networks(asked, lambda rounds: progress.update(bar, completed=rounds))
+    with measuring(runs) as done:
+        answer = time_networks(asked, done)
     if as_json:
         click.echo(answer.model_dump_json())
     else:

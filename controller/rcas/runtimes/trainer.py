@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -53,8 +54,10 @@ def ask(
             try:
                 assert process.stdin
                 assert process.stdout
-                process.stdin.write(question.model_dump_json().encode())
-                process.stdin.close()
+                # One that ended at once, say because something is not installed, reads nothing and has last words.
+                with suppress(BrokenPipeError):
+                    process.stdin.write(question.model_dump_json().encode())
+                    process.stdin.close()
                 for last in process.stdout:
                     heard(last)
             except BaseException:
