@@ -2,6 +2,7 @@
 
 from rcas.budget import Budget
 from rcas.errors import Conflict, CorruptState, Fenced, InvalidSpec, RcasError, SearchFailed, Unavailable
+from rcas.latency import LatencyTable
 from rcas.search import Evaluation, Point, RulePath, Search, SearchResult
 from rcas.space import Element, Head, Network, Space, Stage, Stem
 
@@ -14,6 +15,7 @@ __all__ = [
     "Fenced",
     "Head",
     "InvalidSpec",
+    "LatencyTable",
     "Network",
     "Point",
     "RcasError",

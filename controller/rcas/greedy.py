@@ -64,10 +64,11 @@ class Problem:
         start = self.cost(self.space.start)
         for name in self.budget.exceeded(start):
             latency = "" if start.latency is None else f", {start.latency:,} ns"
+            unit = " ns" if name == "latency" else ""
             raise InvalidSpec(
                 f"budget.{name}",
-                got=getattr(self.budget, name),
-                allowed=f"at least {getattr(start, name):,}, what the start network {self.space.start} needs "
+                got=f"{getattr(self.budget, name)}{unit}",
+                allowed=f"at least {getattr(start, name):,}{unit}, what the start network {self.space.start} needs "
                 f"({start.params:,} params, {start.madds:,} MAdds{latency})",
             )
 

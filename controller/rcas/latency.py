@@ -28,32 +28,31 @@ TABLE_LIMIT_BYTES = 400_000
 
 _TYPE_NUMBERS = {kind: number for number, kind in BLOCK_TYPES.items()}
 
-Nanoseconds = Annotated[int, Field(strict=True, ge=0, le=10**15)]
+Nanoseconds = Annotated[int, Field(strict=True, ge=0, le=10**15, description="Nanoseconds of one pass.")]
 Size = Annotated[int, Field(strict=True, ge=1, le=65_536)]
 Stride = Annotated[int, Field(strict=True, ge=1, le=2)]
 TypeNumber = Annotated[int, Field(strict=True, ge=min(BLOCK_TYPES), le=max(BLOCK_TYPES))]
 Classes = Annotated[int, Field(strict=True, ge=2, le=1_000_000)]
 
 
+ImageChannels = Annotated[Size, Field(description="Channels of the image.")]
+Height = Annotated[Size, Field(description="Of its input, in pixels.")]
+Width = Annotated[Size, Field(description="Of its input, in pixels.")]
+Inputs = Annotated[Size, Field(description="Channels that it receives.")]
+Outputs = Annotated[Size, Field(description="Channels that it gives.")]
+Channels = Annotated[Size, Field(description="Output channels of its convolution.")]
+
+
 @dataclass(frozen=True, slots=True)
 class StemPart:
-    """The first convolution with the t = 1 block after it.
+    """The first convolution with the t = 1 block after it."""
 
-    Attributes:
-        image_channels: channels of the image.
-        height: of the image in pixels.
-        width: of the image in pixels.
-        channels: output channels of the convolution.
-        stride: of the convolution.
-        block_channels: output channels of the block.
-    """
-
-    image_channels: Size
-    height: Size
-    width: Size
-    channels: Size
-    stride: Stride
-    block_channels: Size
+    image_channels: ImageChannels
+    height: Height
+    width: Width
+    channels: Channels
+    stride: Annotated[Stride, Field(description="Of its convolution.")]
+    block_channels: Annotated[Size, Field(description="Output channels of its block.")]
 
     def __str__(self) -> str:
         image = f"{self.image_channels} x {self.height} x {self.width}"
@@ -62,23 +61,14 @@ class StemPart:
 
 @dataclass(frozen=True, slots=True)
 class BlockPart:
-    """A block.
+    """A block, its sizes those of its input."""
 
-    Attributes:
-        type: which of the block types 1-6.
-        in_channels: channels that it receives.
-        out_channels: channels that it gives.
-        stride: of its depthwise convolution.
-        height: of its input in pixels.
-        width: of its input in pixels.
-    """
-
-    type: TypeNumber
-    in_channels: Size
-    out_channels: Size
-    stride: Stride
-    height: Size
-    width: Size
+    type: Annotated[TypeNumber, Field(description="Which of the block types 1-6.")]
+    in_channels: Inputs
+    out_channels: Outputs
+    stride: Annotated[Stride, Field(description="Of its depthwise convolution.")]
+    height: Height
+    width: Width
 
     def __str__(self) -> str:
         channels = f"{self.in_channels} to {self.out_channels} channels"
@@ -87,21 +77,13 @@ class BlockPart:
 
 @dataclass(frozen=True, slots=True)
 class HeadPart:
-    """The last convolution, the pooling and the linear layer.
+    """The last convolution, the pooling and the linear layer."""
 
-    Attributes:
-        in_channels: channels that it receives.
-        channels: output channels of the convolution.
-        classes: outputs of the linear layer.
-        height: of its input in pixels.
-        width: of its input in pixels.
-    """
-
-    in_channels: Size
-    channels: Size
-    classes: Classes
-    height: Size
-    width: Size
+    in_channels: Inputs
+    channels: Channels
+    classes: Annotated[Classes, Field(description="Outputs of its linear layer.")]
+    height: Height
+    width: Width
 
     def __str__(self) -> str:
         through = f"{self.in_channels} through {self.channels} channels to {self.classes} classes"
@@ -114,21 +96,21 @@ Part = StemPart | BlockPart | HeadPart
 
 @dataclass(frozen=True, slots=True)
 class StemEntry(StemPart):
-    """Time of a stem. `ns`: nanoseconds of one pass."""
+    """How long a stem takes."""
 
     ns: Nanoseconds
 
 
 @dataclass(frozen=True, slots=True)
 class BlockEntry(BlockPart):
-    """Time of a block. `ns`: nanoseconds of one pass."""
+    """How long a block takes."""
 
     ns: Nanoseconds
 
 
 @dataclass(frozen=True, slots=True)
 class HeadEntry(HeadPart):
-    """Time of a head. `ns`: nanoseconds of one pass."""
+    """How long a head takes."""
 
     ns: Nanoseconds
 
@@ -137,6 +119,7 @@ class LatencyTable(Model):
     """How long each part of a network takes on one machine.
 
     Attributes:
+        format: of the table.
         machine: what kind of machine it was, in words.
         device: cpu, cuda or whatever else it ran on.
         threads: threads of one pass.

@@ -137,6 +137,9 @@ class LatencySpec(Model):
         json_schema_extra=_or_a_file_name,
     )
 
+    def __str__(self) -> str:
+        return str(self.table)
+
 
 class DataSpec(Draw, DataSource):
     """The data set, where it lies, and which images measure."""

@@ -36,7 +36,7 @@ def time_parts(asked: PartsQuestion, done: Callable[[int], None]) -> PartsAnswer
     torch.manual_seed(0)
     space, networks = asked.space, [asked.space.network(text) for text in asked.networks]
     parts = parts_of(space)
-    calls = [_call(*_alone(space, part, asked.activation), asked.batch) for part in parts]
+    calls = [_call(*alone(space, part, asked.activation), asked.batch) for part in parts]
     calls += [_call(build(space, network, asked.activation), space.input, asked.batch) for network in networks]
     with torch.inference_mode():
         timings = measure(calls, runs=asked.runs, warm_up=asked.warm_up, done=done)
@@ -62,7 +62,7 @@ def machine() -> str:
     return ", ".join(filter(None, (platform.machine(), model)))[:200]
 
 
-def _alone(space: Space, part: Part, activation: Activation) -> tuple[nn.Module, tuple[int, int, int]]:
+def alone(space: Space, part: Part, activation: Activation) -> tuple[nn.Module, tuple[int, int, int]]:
     """A part as a module, and the (channels, height, width) that it takes."""
     if isinstance(part, StemPart):
         return stem(space, activation), space.input
