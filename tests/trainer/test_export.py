@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from rcas_trainer.export import export
 from rcas_trainer.latency import time_networks
 from rcas_trainer.weights import read_weights
 
-from .builders import an_architecture, refused, start, write_weights
+from .builders import a_wide_space, an_architecture, refused, start, write_weights
 
 ACTIVATIONS = ("relu6", "relu")
 STRANGER = """
@@ -232,6 +233,10 @@ def test_weights_that_are_none_are_refused_in_one_line(tmp_path: Path) -> None:
 
     told = {"rcas": architecture.model_dump_json()}
     first = "0.0.weight"
+    stages = tuple(
+        replace(stage, channels=48_000 + 24 * number) for number, stage in enumerate(a_wide_space().stages)
+    )
+    gigantic = architecture.model_copy(update={"space": replace(architecture.space, stages=stages)})
     assert "a readable safetensors file" in bad(b"not one")
     assert "rcasctl retrain" in bad(tensors)
     assert "weights.rcas.network" in bad(
@@ -239,6 +244,11 @@ def test_weights_that_are_none_are_refused_in_one_line(tmp_path: Path) -> None:
     )
     assert "the tensors of 5,1 / -" in bad({name: one for name, one in tensors.items() if name != first}, told)
     assert "the tensors of 5,1 / -" in bad({**tensors, first: tensors[first][:1].clone()}, told)
+    assert "the tensors of 5,1 / -" in bad(
+        {name: one for name, one in tensors.items() if "tracked" not in name}, told
+    )
+    assert "the tensors of 5,1 / -" in bad({**tensors, first: tensors[first].half()}, told)
+    assert "the tensors of 5,1 / -" in bad({}, {"rcas": gigantic.model_dump_json()})
     assert "finite" in bad({**tensors, first: tensors[first] * torch.nan}, told)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from rcas.architecture import METADATA_KEY, Architecture
 from rcas.errors import InvalidSpec
@@ -27,7 +28,7 @@ def read_weights(path: Path) -> tuple[Architecture, nn.Sequential]:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
             names: list[str] = list(file.keys())
-            tensors: dict[str, Any] = {name: file.get_tensor(name) for name in names}
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         allowed = f"a readable safetensors file ({first_line(error)})"
         raise InvalidSpec(_FIELD, got=str(path), allowed=allowed) from error
@@ -39,10 +40,14 @@ def read_weights(path: Path) -> tuple[Architecture, nn.Sequential]:
     except ValidationError as error:
         raise invalid(f"{_FIELD}.{METADATA_KEY}", error) from error
     space = architecture.space
-    module = build(space, space.network(architecture.network), architecture.activation)
-    try:
-        module.load_state_dict(tensors)
-    except (RuntimeError, TypeError) as error:
-        # torch lists every key over many lines.
-        raise InvalidSpec(_FIELD, got=str(path), allowed=f"the tensors of {architecture.network}") from error
+    # Without memory of its own: an architecture that somebody else wrote may be far larger than the file.
+    with torch.device("meta"):
+        module = build(space, space.network(architecture.network), architecture.activation)
+    if _shapes(tensors) != _shapes(module.state_dict()):
+        raise InvalidSpec(_FIELD, got=str(path), allowed=f"the tensors of {architecture.network}")
+    module.load_state_dict(tensors, assign=True)
     return architecture, module.eval()
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}

@@ -69,10 +69,8 @@ def ask(
     if process.returncode == EXIT_INVALID:
         raise InvalidSpec.relayed(line)
     if process.returncode == 0:
-        try:
+        with suppress(ValidationError):
             return answer.model_validate_json(last)
-        except ValidationError:
-            line = f"its answer cannot be read ({line})"
     raise SearchFailed(f"the trainer cannot {cannot}: {line}")
 
 
