@@ -14,7 +14,7 @@ from pydantic import Field
 from rcas.evaluation import Count, DataSource, Draw, Model, Task
 from rcas.latency import Clock, LatencyTable
 from rcas.space import Space
-from rcas.timing import Timing
+from rcas.timing import Times
 
 EXIT_INVALID = 2
 """The task or its data cannot be used; trying again cannot help."""
@@ -84,8 +84,8 @@ class PartsAnswer(Model):
     """
 
     table: LatencyTable
-    parts: tuple[Timing, ...]
-    networks: tuple[Timing, ...]
+    parts: tuple[Times, ...]
+    networks: tuple[Times, ...]
 
 
 class Round(Model):

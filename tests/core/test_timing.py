@@ -1,6 +1,6 @@
 import pytest
 
-from rcas.timing import Timing
+from rcas.timing import Times
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from rcas.timing import Timing
     ],
 )
 def test_a_timing_is_the_five_numbers_of_its_samples(samples: list[int], summary: tuple[int, ...]) -> None:
-    found = Timing.of(samples)
+    found = Times.of(samples)
     assert found.runs == len(samples)
     assert (
         found.fastest_ns,

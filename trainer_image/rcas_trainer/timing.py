@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
-from rcas.timing import Timing
+from rcas.timing import Times
 
 Call = Callable[[], object]
 
@@ -19,7 +19,7 @@ def measure(
     warm_up: int,
     done: Callable[[int], None] = lambda _rounds: None,
     clock: Callable[[], int] = time.perf_counter_ns,
-) -> list[Timing]:
+) -> list[Times]:
     """Time each call `runs` times.
 
     The calls take turns, so that a machine that becomes slower or faster on the way does so for all of them, and
@@ -46,7 +46,7 @@ def measure(
                 call()
                 times.append(clock() - began)
             done(finished)
-    return [Timing.of(times) for times in samples]
+    return [Times.of(one) for one in samples]
 
 
 @contextmanager

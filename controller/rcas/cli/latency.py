@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import cycle, islice
 from pathlib import Path
@@ -169,10 +171,17 @@ def _question(spec: Path, threads: int, batch: int, runs: int, *, cpu_time: bool
 
 def _measured(asked: PartsQuestion) -> PartsAnswer:
     """Let the trainer measure, with the progress on standard error."""
+    with measuring(asked.runs) as done:
+        return time_parts(asked, done)
+
+
+@contextmanager
+def measuring(rounds: int) -> Generator[Callable[[int], None]]:
+    """A bar on standard error, if that is a terminal. Gives what is to be called with the rounds done so far."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("Measuring in turns", total=asked.runs)
-        return time_parts(asked, lambda rounds: progress.update(bar, completed=rounds))
+        bar = progress.add_task("Measuring in turns", total=rounds)
+        yield lambda done: progress.update(bar, completed=done)
 
 
 def _growing(space: Space) -> list[Network]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 
 from pydantic import ValidationError
 
-from rcas.errors import InvalidSpec, SearchFailed
-from rcas.messages import EXIT_INVALID, PartsAnswer, PartsQuestion, Round
-from rcas.runtimes.local import worker_environment
+from rcas.messages import PartsAnswer, PartsQuestion, Round
+from rcas.runtimes.trainer import ask
+from rcas.timing import NetworksAnswer, NetworksQuestion
 
 
 def time_parts(asked: PartsQuestion, done: Callable[[int], None]) -> PartsAnswer:
@@ -21,30 +19,23 @@ def time_parts(asked: PartsQuestion, done: Callable[[int], None]) -> PartsAnswer
         InvalidSpec: a network does not lie in the space, or the trainer is not installed.
         SearchFailed: the process ended otherwise.
     """
-    last = b""
-    with tempfile.TemporaryFile() as complaints:
-        with subprocess.Popen(
-            [sys.executable, "-m", "rcas_trainer", "parts"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            env=worker_environment(asked.threads),
-        ) as process:
-            assert process.stdin
-            assert process.stdout
-            process.stdin.write(asked.model_dump_json().encode())
-            process.stdin.close()
-            for last in process.stdout:
-                try:
-                    done(Round.model_validate_json(last).rounds)
-                except ValidationError:
-                    continue
-        complaints.seek(0)
-        words = complaints.read().decode(errors="replace").strip().splitlines()
-    line = words[-1].removeprefix("rcas-trainer: ") if words else f"exit code {process.returncode}"
-    if process.returncode == EXIT_INVALID:
-        raise InvalidSpec.relayed(line)
-    try:
-        return PartsAnswer.model_validate_json(last)
-    except ValidationError:
-        raise SearchFailed(f"the trainer cannot time the parts: {line}") from None
+    return ask("parts", asked, PartsAnswer, cannot="time the parts", threads=asked.threads, heard=_rounds_heard(done))
+
+
+def time_networks(asked: NetworksQuestion, done: Callable[[int], None]) -> NetworksAnswer:
+    """Let a trainer process time whole networks. `done`: called with the number of rounds so far.
+
+    Raises:
+        InvalidSpec: a file cannot be used, or something is not installed.
+        SearchFailed: the process ended otherwise.
+    """
+    heard = _rounds_heard(done)
+    return ask("networks", asked, NetworksAnswer, cannot="time the networks", threads=asked.threads, heard=heard)
+
+
+def _rounds_heard(done: Callable[[int], None]) -> Callable[[bytes], None]:
+    def heard(line: bytes) -> None:
+        with suppress(ValidationError):
+            done(Round.model_validate_json(line).rounds)
+
+    return heard
