@@ -71,7 +71,7 @@ def test_as_many_different_networks_as_allowed_and_every_one_fits(method):
     assert strategy.answer in strategy.known
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_nothing_that_is_asked_for_breaks_a_budget_in_any_space(data):
     space = data.draw(builders.spaces())
@@ -163,11 +163,12 @@ def test_each_change_does_what_its_name_says():
 
 
 def test_evolution_finds_better_networks_than_random_search_where_the_accuracy_is_smooth():
-    space = Space.cifar(100)
-    problem = Problem(space, Budget(params="1.2M", madds="50M"))
+    stages = [builders.Stage(16, 4, start=(5,)), *(builders.Stage(c, 4, 2, start=(5,)) for c in (24, 32))]
+    space = builders.small_space(*stages, types=(1, 2, 3, 4, 5, 6), image=28)
+    problem = Problem(space, builders.budget_with_slack(space, 0.4))
     accuracy = measured(imagined(space)["late"])
     found = {
-        method: [drive(built(method, problem, 120, seed), accuracy) for seed in range(3)]
+        method: [drive(built(method, problem, 150, seed), accuracy) for seed in range(3)]
         for method in ("random", "evolution")
     }
     reached = {method: fmean(float(s.known[s.answer]) for s in runs) for method, runs in found.items()}
@@ -246,7 +247,7 @@ def test_mobilenetv2_is_the_widest_that_fits(skeleton, budget):
 
 def test_a_budget_too_small_for_any_mobilenetv2_is_refused():
     space = builders.small_space(builders.Stage(1, 1), types=(1,), head=builders.Head(1), stem=builders.Stem(1, 1, 1))
-    with pytest.raises(InvalidSpec, match="its narrowest network fits: [0-9]+ params"):
+    with pytest.raises(InvalidSpec, match="its narrowest network fits: "):
         built("mobilenetv2", Problem(space, Budget(params=space.params(space.start))))
 
 
