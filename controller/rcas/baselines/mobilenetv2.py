@@ -49,8 +49,11 @@ def widest(problem: Problem) -> Space:
     """The space whose start network is the widest MobileNetV2 that fits.
 
     Raises:
-        InvalidSpec: not even the narrowest fits.
+        InvalidSpec: not even the narrowest fits, or there is a budget of latency: no table has its parts.
     """
+    if problem.budget.latency is not None:
+        allowed = "random, evolution or greedy, because the table of latencies has none of its parts"
+        raise InvalidSpec("method", got="mobilenetv2", allowed=allowed)
 
     def space(steps: int) -> Space:
         return scaled(problem.space, Fraction(steps, STEPS))
@@ -71,8 +74,8 @@ def widest(problem: Problem) -> Space:
 
 def _fits(problem: Problem, space: Space, times: int = 1) -> bool:
     """Whether the start network of `space` costs at most so many times the budget."""
-    params, madds = space.cost(space.start)
-    return problem.budget.fits(Cost(params // times, madds // times))
+    cost = space.cost(space.start)
+    return problem.budget.fits(Cost(cost.params // times, cost.madds // times))
 
 
 def scaled(skeleton: Space, width: Fraction) -> Space:
