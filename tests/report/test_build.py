@@ -247,3 +247,12 @@ def test_the_scripted_accuracy_is_noisy():
     """Else nothing above would meet a gain that has grown."""
     assert accuracy_of
     assert any(rule.diminishing.broken for rule in report_of(_a_store()).rules)
+
+
+def test_a_trainers_words_are_bounded():
+    store = _a_store()
+    key = report_of(store).evaluations[0].key
+    change_result(store, key, device="x\x1b[31m" * 3000)
+    (device,) = {one.trained.device for one in report_of(store).evaluations if one.trained and one.key == key}
+    assert len(device) == 100
+    assert device.isprintable()
