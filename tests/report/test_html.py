@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -10,6 +11,7 @@ import pytest
 
 from rcas.report import Report, html
 from rcas.report.figures import FIGURES
+from rcas.report.forms import markdown
 from rcas.report.plot import NARROW, WIDE, standalone, ticks
 from rcas.wording import percent
 from report.builders import a_store, add_seeds, report_of
@@ -181,3 +183,14 @@ def test_ticks_are_round(low: float, high: float, most: int, found: list[float])
         assert ours == pytest.approx(found)
     assert len(ours) <= most
     assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ours)
+
+
+def test_latency_is_told_where_it_is_known(report: Report):
+    assert "Latency" not in html.page(report)
+    assert "Latency" not in markdown(report)
+    timed = json.loads(report.model_dump_json().replace('"latency_ns":null', '"latency_ns":11300000'))
+    timed["budget"]["latency_ns"] = 12_000_000
+    text = html.page(Report.model_validate(timed))
+    assert "94% of the budget of 12 ms" in text
+    assert text.count("budget 12 ms") == 2, "in the figure for wide and for narrow screens"
+    assert "11.3 ms (94% of 12 ms)" in markdown(Report.model_validate(timed))
