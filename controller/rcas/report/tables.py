@@ -382,10 +382,6 @@ def finals(report: Report) -> Table:
     columns = (
         Column("of", "Of"),
         Column("onto", "Onto skeleton"),
-        _NETWORK,
-        _PARAMS,
-        _MADDS,
-        _LATENCY,
         Column("epochs", "Epochs", _count, number=True),
         Column("done", "Trainings done", _count, number=True),
         Column("seeds", "Of", _count, number=True),
@@ -393,15 +389,15 @@ def finals(report: Report) -> Table:
         Column("top1_spread", "Its spread, points", _in_points, number=True),
         Column("top5", "Top-5, mean", percent, number=True),
         Column("top5_spread", "Its spread, points", _in_points, number=True),
+        _NETWORK,
+        _PARAMS,
+        _MADDS,
+        _LATENCY,
     )
     rows = (
         (
             one.of,
             one.onto,
-            one.network,
-            one.cost.params,
-            one.cost.madds,
-            one.cost.latency_ns,
             one.epochs,
             one.top1.count if one.top1 else 0,
             one.seeds,
@@ -409,6 +405,10 @@ def finals(report: Report) -> Table:
             one.top1.spread if one.top1 else None,
             one.top5.mean if one.top5 else None,
             one.top5.spread if one.top5 else None,
+            one.network,
+            one.cost.params,
+            one.cost.madds,
+            one.cost.latency_ns,
         )
         for one in report.finals
     )
