@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 
-from rcas.budget import Budget, format_count
-from rcas.costs import Cost
+from rcas.budget import format_count
 from rcas.report.markup import paragraph
 from rcas.report.model import Measured, Pair, Report
-from rcas.report.words import moment
-from rcas.wording import HELD, counted, duration, percent, points, used
+from rcas.report.words import milliseconds, moment
+from rcas.wording import HELD, counted, duration, percent, points
 
 
 def answer(report: Report, *, live: bool) -> str:
@@ -57,6 +56,7 @@ def task(report: Report) -> str:
         )
         if limit
     ]
+    limits += [f"{milliseconds(report.budget.latency_ns)} per image"] if report.budget.latency_ns else []
     _, height, width = report.input
     data = f"{report.protocol.draw.dataset} ({report.classes} classes, {height} x {width} pixels)"
     return (
@@ -76,6 +76,11 @@ def cards(report: Report) -> str:
         _card("Accuracy", percent(best.accuracy), error),
         _cost_card("Parameters", best.cost.params, report.budget.params),
         _cost_card("Multiply-adds", best.cost.madds, report.budget.madds),
+        *(
+            [_cost_card("Latency", best.cost.latency_ns, report.budget.latency_ns, milliseconds)]
+            if best.cost.latency_ns is not None
+            else []
+        ),
         _card("Trainings", f"{report.counters.trained:,}", f"{duration(seconds)} of work in all"),
     ]
     return f'<ul class="cards">{"".join(found)}</ul>'
@@ -88,23 +93,32 @@ def _card(label: str, value: str, note: str, bar: str = "") -> str:
     )
 
 
-def _cost_card(label: str, value: int, limit: int | None) -> str:
+def _cost_card(label: str, value: int, limit: int | None, say: Callable[[int], str] = format_count) -> str:
     if not limit:
-        return _card(label, format_count(value), "no limit was set")
+        return _card(label, say(value), "no limit was set")
     share = value / limit
     bar = (
         '<svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect class="ground" width="100" height="6"/><rect class="filled" width="{min(100.0, 100 * share):.1f}" '
         'height="6"/></svg>'
     )
-    return _card(label, format_count(value), f"{share:.0%} of the budget of {format_count(limit)}", bar)
+    return _card(label, say(value), f"{share:.0%} of the budget of {say(limit)}", bar)
 
 
 def limits_text(report: Report) -> str:
     """What the best network costs, with the shares of the budget."""
-    best, limits = report.best, report.budget
-    assert best is not None
-    return used(Budget(params=limits.params, madds=limits.madds), Cost(best.cost.params, best.cost.madds))
+    assert report.best is not None
+    cost, limits = report.best.cost, report.budget
+    known = (
+        (cost.params, limits.params, format_count, " params"),
+        (cost.madds, limits.madds, format_count, " MAdds"),
+        (cost.latency_ns, limits.latency_ns, milliseconds, ""),
+    )
+    return ", ".join(
+        f"{say(amount)}{unit}" + (f" ({amount / limit:.0%} of {say(limit)})" if limit else "")
+        for amount, limit, say, unit in known
+        if amount is not None
+    )
 
 
 def verdict_line(report: Report) -> str:

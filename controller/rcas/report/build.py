@@ -9,6 +9,7 @@ from fractions import Fraction
 import yaml
 
 from rcas.baselines.record import Record
+from rcas.errors import one_line
 from rcas.evaluation import Protocol, Result
 from rcas.final import Final, FinalResult
 from rcas.greedy import Candidate, Problem, Rule, Tally, rule_cost
@@ -278,5 +279,5 @@ def _trained(result: Result) -> Trained:
         ended=result.ended,
         resumed=result.resumed,
         restarted=result.restarted,
-        device=result.device,
+        device=one_line(result.device, 100),
     )

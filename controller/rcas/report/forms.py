@@ -113,10 +113,11 @@ def markdown(report: Report) -> str:
 
 
 def markdown_table(table: Table) -> str:
-    """A table of pipes."""
-    heads = [_inline(column.heading) for column in table.columns]
-    rule = ["---:" if column.number else "---" for column in table.columns]
-    rows = [[_inline(cell) for cell in row] for row in table.said()]
+    """A table of pipes, without columns that are empty."""
+    columns = [table.columns[index] for index in table.shown]
+    heads = [_inline(column.heading) for column in columns]
+    rule = ["---:" if column.number else "---" for column in columns]
+    rows = [[_inline(row[index]) for index in table.shown] for row in table.said()]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows))
 
 

@@ -40,14 +40,9 @@ def details(summary: str, *parts: str, name: str = "") -> str:
     return f"<details{own}><summary>{escape(summary)}</summary>\n{''.join(parts)}\n</details>"
 
 
-def table(found: Table, *, row_heads: int = 1, leave_out: Iterable[str] = ()) -> str:
-    """A table with caption and scopes. Columns of `leave_out` are not shown, nor are those without a value."""
-    said, hidden = found.said(), set(leave_out)
-    shown = [
-        index
-        for index, column in enumerate(found.columns)
-        if column.name not in hidden and any(row[index] for row in said)
-    ]
+def table(found: Table) -> str:
+    """A table with caption and scopes, without columns that are empty. The first cell of a row is its head."""
+    said, shown = found.said(), found.shown
     heads = "".join(
         f'<th scope="col"{_class("number" if column.number else "")}>{escape(column.heading)}</th>'
         for column in (found.columns[index] for index in shown)
@@ -58,7 +53,7 @@ def table(found: Table, *, row_heads: int = 1, leave_out: Iterable[str] = ()) ->
         for place, index in enumerate(shown):
             column = found.columns[index]
             kind = "number" if column.number else "code" if column.name in {"network", "key"} else ""
-            tag, scope = ("th", ' scope="row"') if place < row_heads else ("td", "")
+            tag, scope = ("th", ' scope="row"') if place == 0 else ("td", "")
             cells.append(f"<{tag}{scope}{_class(kind)}>{escape(row[index])}</{tag}>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return (

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from rcas.report.model import Held, Report
+from rcas.report.words import milliseconds
 from rcas.wording import STOPPED, duration, percent, points
 
 
@@ -38,6 +39,11 @@ class Table(NamedTuple):
     def records(self) -> list[dict[str, Any]]:
         """The rows as mappings from column names."""
         return [dict(zip((column.name for column in self.columns), row, strict=True)) for row in self.rows]
+
+    @property
+    def shown(self) -> list[int]:
+        """The columns that have a value in any row: people see no others."""
+        return [i for i in range(len(self.columns)) if any(row[i] is not None for row in self.rows)]
 
     def said(self) -> list[list[str]]:
         """The rows as people read them; nothing for None."""
@@ -80,6 +86,7 @@ _NETWORK = Column("network", "Network")
 _ACCURACY = Column("accuracy", "Accuracy", percent, number=True)
 _PARAMS = Column("params", "Parameters", _count, number=True)
 _MADDS = Column("madds", "MAdds", _count, number=True)
+_LATENCY = Column("latency_ns", "Latency", milliseconds, number=True)
 
 
 def rules(report: Report) -> Table:
@@ -90,6 +97,7 @@ def rules(report: Report) -> Table:
         _ACCURACY,
         _PARAMS,
         _MADDS,
+        _LATENCY,
         _NETWORK,
         Column("ended", "Ended because"),
     )
@@ -100,6 +108,7 @@ def rules(report: Report) -> Table:
             last.accuracy,
             last.cost.params,
             last.cost.madds,
+            last.cost.latency_ns,
             last.network,
             STOPPED[rule.stopped],
         )
@@ -122,6 +131,7 @@ def path(report: Report) -> Table:
         _ACCURACY,
         _PARAMS,
         _MADDS,
+        _LATENCY,
         _NETWORK,
     )
     rows = (
@@ -135,6 +145,7 @@ def path(report: Report) -> Table:
             step.accuracy,
             step.cost.params,
             step.cost.madds,
+            step.cost.latency_ns,
             step.network,
         )
         for rule in report.rules
@@ -152,6 +163,7 @@ def evaluations(report: Report) -> Table:
         _ACCURACY,
         _PARAMS,
         _MADDS,
+        _LATENCY,
         Column("read", "Read by a decision", _yes),
         Column("train_seconds", "Training", _seconds, number=True),
         Column("resumed", "Resumed", _count, number=True),
@@ -171,6 +183,7 @@ def evaluations(report: Report) -> Table:
                 one.accuracy,
                 one.cost.params,
                 one.cost.madds,
+                one.cost.latency_ns,
                 one.read,
                 *rest,
                 one.key,
@@ -246,6 +259,7 @@ def layers(report: Report) -> Table:
         Column("shortcut", "Shortcut"),
         _PARAMS,
         _MADDS,
+        _LATENCY,
         Column("added", "Added as", number=True),
     )
     rows = (
@@ -262,6 +276,7 @@ def layers(report: Report) -> Table:
             one.shortcut,
             one.cost.params,
             one.cost.madds,
+            one.cost.latency_ns,
             one.added,
         )
         for one in report.layers
@@ -367,9 +382,6 @@ def finals(report: Report) -> Table:
     columns = (
         Column("of", "Of"),
         Column("onto", "Onto skeleton"),
-        _NETWORK,
-        _PARAMS,
-        _MADDS,
         Column("epochs", "Epochs", _count, number=True),
         Column("done", "Trainings done", _count, number=True),
         Column("seeds", "Of", _count, number=True),
@@ -377,14 +389,15 @@ def finals(report: Report) -> Table:
         Column("top1_spread", "Its spread, points", _in_points, number=True),
         Column("top5", "Top-5, mean", percent, number=True),
         Column("top5_spread", "Its spread, points", _in_points, number=True),
+        _NETWORK,
+        _PARAMS,
+        _MADDS,
+        _LATENCY,
     )
     rows = (
         (
             one.of,
             one.onto,
-            one.network,
-            one.cost.params,
-            one.cost.madds,
             one.epochs,
             one.top1.count if one.top1 else 0,
             one.seeds,
@@ -392,6 +405,10 @@ def finals(report: Report) -> Table:
             one.top1.spread if one.top1 else None,
             one.top5.mean if one.top5 else None,
             one.top5.spread if one.top5 else None,
+            one.network,
+            one.cost.params,
+            one.cost.madds,
+            one.cost.latency_ns,
         )
         for one in report.finals
     )
@@ -409,6 +426,7 @@ def baselines(report: Report) -> Table:
         Column("spread", "Its spread, points", _in_points, number=True),
         _PARAMS,
         _MADDS,
+        _LATENCY,
         _NETWORK,
     )
     rows = (
@@ -421,6 +439,7 @@ def baselines(report: Report) -> Table:
             one.other_seeds.spread if one.other_seeds else None,
             one.cost.params,
             one.cost.madds,
+            one.cost.latency_ns,
             one.network,
         )
         for one in report.baselines

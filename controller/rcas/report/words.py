@@ -21,6 +21,11 @@ def series_of(rule: str) -> int:
     return ([*RULES, "ALR"]).index(rule) if rule in {*RULES, "ALR"} else 5
 
 
+def milliseconds(nanoseconds: float) -> str:
+    """A latency, such as `11.3 ms`."""
+    return f"{nanoseconds / 1e6:.3g} ms"
+
+
 def moment(seconds: float) -> str:
     """A point in time, such as `2026-11-28 21:03 UTC`. `seconds`: since 1970."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

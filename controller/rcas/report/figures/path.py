@@ -7,19 +7,21 @@ from collections.abc import Callable
 from rcas.budget import format_count
 from rcas.report.model import Costs, Report, Step
 from rcas.report.plot import SYMBOLS, WIDE, Canvas, Panel, legend, spanning
-from rcas.report.words import RULE_WORDS, series_of
+from rcas.report.words import RULE_WORDS, milliseconds, series_of
 from rcas.wording import percent, points
 
-_AXES: tuple[tuple[str, str, str], ...] = (("params", "parameters", ""), ("madds", "multiply-adds (MAdds)", ""))
+Axis = tuple[str, str, int | None, Callable[[int], str]]
+"""A field of `Costs`, its name, its limit, how it is written."""
 
 
 def path(report: Report, width: int = WIDE) -> str:
-    """Two panels, params and MAdds, with the budgets as dashed lines."""
+    """A panel for params, MAdds and, where it is known, latency, with the budgets as dashed lines."""
     rules = [rule for rule in report.rules if rule.path]
     steps = [step for rule in rules for step in rule.path]
     beside = width >= 600
     panel_height, top = (250, 58) if beside else (210, 44 + 20 * len(rules))
-    rows = 1 if beside else len(_axes(report))
+    columns = 2 if beside else 1
+    rows = -(-len(_axes(report)) // columns)
     height = top + rows * (panel_height + 76) - 20
     canvas = Canvas("path", width, height, "Accuracy along the accepted path", _description(report))
     names = [(SYMBOLS[series_of(r.rule)], f"s{series_of(r.rule)}", f"{r.rule}: {RULE_WORDS[r.rule]}") for r in rules]
@@ -30,12 +32,11 @@ def path(report: Report, width: int = WIDE) -> str:
     error = report.noise.error if report.noise else 0.0
     accuracies = [step.accuracy for step in steps]
     y_range = spanning([*accuracies, *([report.best.accuracy + error] if report.best else [])], least=0.01)
-    columns = len(_axes(report)) if beside else 1
     each = (width - 4) / columns
     for index, (field, name, limit, say) in enumerate(_axes(report)):
-        left = (index * each if beside else 0) + 52
+        left = index % columns * each + 52
         right = left + each - 52 - (14 if beside else 8)
-        upper = top + (0 if beside else index * (panel_height + 76))
+        upper = top + index // columns * (panel_height + 76)
         values = [_cost(step.cost, field) for step in steps]
         x_range = spanning([*values, *([limit] if limit else [])], least=1)
         panel = Panel(canvas, (left, upper, right, upper + panel_height), x_range, y_range)
@@ -66,12 +67,14 @@ def _draw(report: Report, panel: Panel, field: str, error: float) -> None:
         canvas.mark(x, y, "circle", "ink none", 11, "the best network")
 
 
-def _axes(report: Report) -> list[tuple[str, str, int | None, Callable[[int], str]]]:
+def _axes(report: Report) -> list[Axis]:
     limits = report.budget
-    return [
+    found: list[Axis] = [
         ("params", "parameters", limits.params, format_count),
         ("madds", "multiply-adds (MAdds)", limits.madds, format_count),
     ]
+    timed = bool(report.start and report.start.cost.latency_ns is not None)
+    return [*found, ("latency_ns", "latency", limits.latency_ns, milliseconds)] if timed else found
 
 
 def _cost(cost: Costs, field: str) -> int:
