@@ -114,7 +114,7 @@ def the_result(folder: Path, name: str = "result") -> Result:
 
 def measured(result: Result) -> dict[str, Any]:
     """What an interruption must not change."""
-    volatile = {"seconds", "images_per_second", "resumed", "restarted", "device"}
+    volatile = {"seconds", "images_per_second", "resumed", "restarted", "device", "began", "ended"}
     return {name: value for name, value in json.loads(result.model_dump_json()).items() if name not in volatile}
 
 

@@ -40,7 +40,7 @@ def report(
     found = place.report(search, SystemClock().now())
     data = written(found, chosen, figure=figure or "path", table=table or "path")
     if output == "-":
-        click.get_binary_stream("stdout").write(data)
+        click.echo(data, nl=False)
         return
     path = Path(output or f"{search.rpartition('/')[2]}.{chosen}")
     write_whole(path, data)

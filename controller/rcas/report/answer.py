@@ -8,7 +8,7 @@ from html import escape
 from rcas.budget import Budget, format_count
 from rcas.costs import Cost
 from rcas.report.markup import paragraph
-from rcas.report.model import Pair, Report
+from rcas.report.model import Measured, Pair, Report
 from rcas.report.words import moment
 from rcas.wording import HELD, counted, duration, percent, points, used
 
@@ -109,9 +109,10 @@ def limits_text(report: Report) -> str:
 
 def verdict_line(report: Report) -> str:
     """Whether to trust the answer, in a sentence; nothing where that is not known."""
-    gain = report.noise.gain if report.noise else None
-    if gain is None:
+    noise = report.noise
+    if noise is None or noise.gain is None:
         return ""
+    gain = noise.again.pair if noise.again else noise.gain
     if gain.clear and gain.difference > 0:
         return "The gain over the start network stands out of the noise."
     return "The gain over the start network is within the noise: it may be chance."
@@ -133,7 +134,16 @@ def reasons(report: Report) -> Iterator[str]:
     if noise is None or noise.gain is None:
         return
     gain, top = noise.gain, noise.top
-    yield f"{points(gain.difference)} points with a standard error of {gain.error * 100:.2f}. {_held(gain)}"
+    words = f"{points(gain.difference)} points with a standard error of {gain.error * 100:.2f}"
+    yield f"In the search: {words}. {_held(gain)}"
+    if noise.again:
+        again = noise.again
+        yield (
+            f"Trained again from {counted(min(again.best.count, again.start.count), 'other seed')}, which chose "
+            f"nothing: {_spread(again.best)} against {_spread(again.start)} of the start network, "
+            f"{points(again.pair.difference)} points with a standard error of {again.pair.error * 100:.2f}. "
+            f"{_held(again.pair)}"
+        )
     if top:
         apart = "The measurement tells them apart." if top.clear else "The measurement cannot tell the two apart."
         yield (
@@ -151,6 +161,10 @@ def reasons(report: Report) -> Iterator[str]:
         "networks; it is not what the network reaches when it is trained to the end. And as the best of many noisy "
         "measurements it is probably somewhat too high."
     )
+
+
+def _spread(found: Measured) -> str:
+    return percent(found.mean) + (f" ± {found.spread * 100:.2f}" if found.spread is not None else "")
 
 
 def _held(pair: Pair) -> str:

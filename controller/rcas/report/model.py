@@ -210,6 +210,22 @@ class Pair(Model):
     clear: bool
 
 
+class Measured(Model):
+    """An accuracy over several trainings. `spread`: standard deviation; None of a single one."""
+
+    mean: float
+    spread: float | None
+    count: int
+
+
+class Again(Model):
+    """The answer against the start network, both trained again from other seeds than the search's."""
+
+    pair: Pair
+    best: Measured
+    start: Measured
+
+
 class Noise(Model):
     """How large chance is beside what was found.
 
@@ -220,6 +236,7 @@ class Noise(Model):
             where all rules have the same, of the networks on the paths; None without another.
         typical_gain: median of the accepted blocks' gains.
         choices, unclear: decisions with more than one candidate; those of them within two standard errors.
+        again: gain once more, from trainings that chose nothing; None without enough of them.
     """
 
     images: int
@@ -229,14 +246,7 @@ class Noise(Model):
     typical_gain: float | None
     choices: int
     unclear: int
-
-
-class Measured(Model):
-    """An accuracy over several trainings. `spread`: standard deviation; None of a single one."""
-
-    mean: float
-    spread: float | None
-    count: int
+    again: Again | None
 
 
 class FinalReport(Model):
