@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import socket
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from page.site import Answer, Site
+from rcas.controller.config import Config, PageConfig, read_config
+from rcas.controller.operator import _serve
 from rcas.controller.page import NamespaceSource
+from rcas.errors import InvalidSpec
 from rcas.page.render import Renderer
 from rcas.page.views import Views
 from rcas.state import head_name
-from security.lab import Lab, a_search_spec
+from security.lab import NAMESPACE, URL, Lab, a_search_spec
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +75,41 @@ def test_there_is_no_way_to_anything_else(site: Site, path: str) -> None:
     answer = site.ask(path)
     assert answer.status == 404
     assert "%" not in answer.text.partition("<main>")[2]
+
+
+def free_port() -> int:
+    with socket.create_server(("", 0)) as one:
+        return one.getsockname()[1]
+
+
+def test_the_controller_serves_it_on_a_port_of_its_own(lab: Lab) -> None:
+    config = Config(store=URL, port=free_port(), page=PageConfig(port=free_port(), hosts=("rcas.lab.svc",)))
+    servers = list(_serve(config, lab.operator, lab.metrics, lab.store, lab.clock))
+    try:
+        metrics, page = (server.server_port for server in servers)
+        assert asked(page, "/searches/search") == 200
+        assert asked(page, "/metrics") == 404
+        assert asked(page, f"/state/{NAMESPACE}/search") == 404
+        assert asked(metrics, "/searches/search") == 404
+        again = config.model_copy(update={"port": free_port()})
+        with pytest.raises(InvalidSpec, match=r"config\.page\.port: got '?\d+'?, allowed: a free port"):
+            list(_serve(again, lab.operator, lab.metrics, lab.store, lab.clock))
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+
+def asked(port: int, path: str) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_one_port_cannot_be_both(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"store: {URL}\nport: 8081\npage: {{}}\n")
+    with pytest.raises(InvalidSpec, match=r"config\.page\.port"):
+        read_config(path)

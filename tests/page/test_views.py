@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from controller.harness import FixedClock
+from controller.harness import FixedClock, run_to_end
 from page.site import FickleStore, begun
 from rcas.clock import SystemClock
 from rcas.errors import Unavailable
@@ -42,6 +42,17 @@ def test_a_page_is_made_once_per_committed_state_for_any_number_of_browsers() ->
     assert views.search("tiny") != pages[0]
     assert len(made) == 2
     assert made[1] > made[0]
+
+
+def test_what_is_added_to_a_search_that_has_ended_is_seen() -> None:
+    store, clock, made = FickleStore(), FixedClock(), list[int]()
+    run_to_end(begun(store))
+    views = Views(StoreSource(store, clock), lambda *_: f"{made.append(1)}{len(made)}", clock, 2.0)
+    first = views.search("tiny")
+    clock.now_s += 50
+    assert views.search("tiny") == first
+    clock.now_s += 20
+    assert views.search("tiny") != first
 
 
 def test_addresses_of_nothing_cost_nothing() -> None:

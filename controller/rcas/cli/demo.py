@@ -33,11 +33,11 @@ def demo(store: str, as_json: bool, parallelism: int | None, page: int | None) -
     text = files("rcas").joinpath("demo.yaml").read_text(encoding="utf-8")
     spec = build_spec(with_flags(parse_fields(text, "demo.yaml"), {"parallelism": parallelism}))
     console = open_console(quiet=as_json)
-    console.print(
-        "Searching on 1,797 real images of handwritten digits. Stop it at any moment; the same command goes on."
-    )
     again = "rcasctl demo" + (f" --store {store}" if store else "")
     with page_of_search(page) as show:
+        console.print(
+            "Searching on 1,797 real images of handwritten digits. Stop it at any moment; the same command goes on."
+        )
         controller = search_and_print(spec, store, as_json=as_json, again=again, show=show)
     best = controller.search.result.best
     assert best

@@ -49,7 +49,8 @@ def search_and_print(spec: SearchSpec, store: str, *, as_json: bool, again: str,
     if not as_json and opened.get(head_name(spec.name)) is None:
         click.echo(f"Search {spec.name} begins in {store}: the trainer starts and reads the data ...", err=True)
     writer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
-    with show(opened, spec.name), open_progress(as_json=as_json, again=again) as progress:
-        controller = run_locally(spec, opened, SystemClock(), writer, progress.update)
-    print_result(spec.name, controller.search, as_json=as_json)
+    with show(opened, spec.name):
+        with open_progress(as_json=as_json, again=again) as progress:
+            controller = run_locally(spec, opened, SystemClock(), writer, progress.update)
+        print_result(spec.name, controller.search, as_json=as_json)
     return controller

@@ -96,11 +96,15 @@ class _ListPage:
         return document("Searches - rcas", listing(self._last[0]), every_s=self._keep_s, notice=notice)
 
 
+RARELY_S = 60.0
+"""Between two reports of one state that does not change any more by itself: final trainings may have been added."""
+
+
 class _SearchPage:
     def __init__(self, name: str, source: Source, render: Render, clock: Clock, keep_s: float) -> None:
         self._name, self._source, self._render, self._clock, self._keep_s = name, source, render, clock, keep_s
         self._made: tuple[object, str, bool] | None = None
-        self._seen_at = 0.0
+        self._made_at = self._seen_at = 0.0
 
     def __call__(self) -> Shown:
         notice = ""
@@ -123,10 +127,12 @@ class _SearchPage:
 
     def _look(self) -> None:
         seen = self._source.look(self._name)
+        now_s = self._clock.now()
         found = (seen.told, seen.stored.version if seen.stored else None) if seen else None
-        if self._made is None or self._made[0] != found:
-            self._made = (found, *self._main(seen))
-        self._seen_at = self._clock.now()
+        rests = self._made is not None and self._made[2] and not 0 <= now_s - self._made_at < RARELY_S
+        if self._made is None or self._made[0] != found or rests:
+            self._made, self._made_at = (found, *self._main(seen)), now_s
+        self._seen_at = now_s
 
     def _main(self, seen: Seen | None) -> tuple[str, bool]:
         if seen is None:
