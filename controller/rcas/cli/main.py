@@ -10,11 +10,14 @@ from typing import Any, NoReturn
 
 import click
 
+from rcas.cli.baseline import baseline
+from rcas.cli.compare import compare
 from rcas.cli.demo import demo
 from rcas.cli.doctor import doctor
 from rcas.cli.forecast import forecast
 from rcas.cli.logs import logs
 from rcas.cli.look import explain, list_searches, result, status
+from rcas.cli.report import report
 from rcas.cli.run import run
 from rcas.cli.specs import cost, init, schema, validate
 from rcas.cli.submit import submit
@@ -73,9 +76,9 @@ def completion(shell: str) -> None:
 
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "On this machine": (demo, run),
+    "On this machine": (demo, run, baseline),
     "In a cluster": (submit, logs, pause, resume, set_fields, cancel, delete),
-    "Either": (list_searches, status, watch, result, explain, forecast, doctor),
+    "Either": (list_searches, status, watch, result, explain, report, compare, forecast, doctor),
     "Specs and networks": (init, validate, cost, schema),
     "Shell": (completion,),
 }

@@ -13,6 +13,7 @@ from rcas.cli.cluster import Target, cluster_options, searches_starting_with
 from rcas.cli.options import DEFAULT_STORE, complete_from_store, find_search
 from rcas.cli.rows import Row, row_of_resource, row_of_state
 from rcas.errors import InvalidSpec, Unavailable
+from rcas.report import Gatherer, Report, parse_report
 from rcas.search import Search
 from rcas.state import Head, parse_head, search_names
 from rcas.stores.opening import open_store
@@ -42,6 +43,15 @@ class Place(Protocol):
         """
         ...
 
+    def report(self, search: str, now: float) -> Report:
+        """The report of one of them. `now`: seconds since 1970.
+
+        Raises:
+            InvalidSpec: there is no such search.
+            Undecided: its state is not to be had now.
+        """
+        ...
+
 
 class StorePlace:
     """The searches in a store."""
@@ -57,6 +67,11 @@ class StorePlace:
     def head(self, search: str) -> Head:
         """See `Place.head`."""
         return find_search(self.url, search)[1]
+
+    def report(self, search: str, now: float) -> Report:
+        """See `Place.report`."""
+        store, head = find_search(self.url, search)
+        return Gatherer(store).report(head, now)
 
 
 class ClusterPlace:
@@ -82,6 +97,21 @@ class ClusterPlace:
         head = parse_head(data, resource.id)
         told = {} if row["phase"] == "Pending" else {"phase": row["phase"], "message": row["message"]}
         return head.model_copy(update={"name": resource.name, "state": head.state.model_copy(update=told)})
+
+    def report(self, search: str, now: float) -> Report:
+        """See `Place.report`. The controller makes it, for it has the store; `now` is its own clock's."""
+        del now
+        resource = self.remote.search(search)
+        row = row_of_resource(resource)
+        try:
+            data = self.remote.report(resource)
+        except Unavailable as error:
+            raise Undecided(str(error), row) from error
+        if data is None:
+            raise Undecided("nothing is decided yet", row)
+        report = parse_report(data)
+        told = {} if row["phase"] == "Pending" else {"phase": row["phase"], "message": row["message"]}
+        return report.model_copy(update={"search": resource.name, **told})
 
 
 STORE_HELP = (

@@ -25,6 +25,7 @@ from rcas.controller.step import Controller, Step
 from rcas.controller.web import Answers, serve
 from rcas.errors import InvalidSpec, RcasError, Unavailable
 from rcas.location import S3Location
+from rcas.report import Gatherer
 from rcas.resource import Resource
 from rcas.runtimes.kubernetes.api import (
     LONGEST_BACKOFF_S,
@@ -40,7 +41,7 @@ from rcas.runtimes.kubernetes.api import (
 from rcas.runtimes.kubernetes.jobs import SELECTOR
 from rcas.runtimes.kubernetes.namespace import Namespace, jobs_path, pods_path, searches_path
 from rcas.runtimes.kubernetes.observing import disruption_of
-from rcas.state import head_name
+from rcas.state import head_name, read_head
 from rcas.stores.base import Store
 from rcas.stores.doctor import examine_briefly
 from rcas.stores.opening import open_store
@@ -245,18 +246,29 @@ def _watched(metrics: Metrics, clock: Clock, search: Resource, controller: Contr
 def _answers(operator: Operator, metrics: Metrics, store: Store, clock: Clock) -> Answers:
     began = clock.now()
 
+    gatherer, one_at_a_time = Gatherer(store), threading.Lock()
+
+    def named(namespace: str, name: str) -> Resource | None:
+        return next((s for s in operator.searches if (s.namespace, s.name) == (namespace, name)), None)
+
     def state(namespace: str, name: str) -> bytes | None:
-        for search in operator.searches:
-            if (search.namespace, search.name) == (namespace, name):
-                stored = store.get(head_name(search.id))
-                return stored.data if stored else None
-        return None
+        search = named(namespace, name)
+        stored = store.get(head_name(search.id)) if search else None
+        return stored.data if stored else None
+
+    def report(namespace: str, name: str) -> bytes | None:
+        search = named(namespace, name)
+        # Making one takes a moment of a processor that the loop needs too.
+        with one_at_a_time:
+            head = read_head(store, search.id) if search else None
+            return gatherer.report(head, clock.now()).model_dump_json().encode() if head else None
 
     return Answers(
         registry=metrics.registry,
         alive=lambda: clock.now() - (operator.turned_at or began) < ALIVE_S,
         ready=lambda: operator.turned_at is not None,
         state=state,
+        report=report,
     )
 
 

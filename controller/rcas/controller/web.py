@@ -1,4 +1,4 @@
-"""What the controller serves over HTTP: /metrics, /healthz, /readyz, and /state/<namespace>/<search>."""
+"""What the controller serves over HTTP: /metrics, /healthz, /readyz, /state/<namespace>/<search>, /report/...."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ class Answers:
     Attributes:
         alive: whether the loop still turns. ready: whether it has turned once.
         state: the head object of (namespace, search) as last committed; None if there is none.
+        report: its report as JSON; None likewise.
     """
 
     registry: CollectorRegistry
     alive: Callable[[], bool]
     ready: Callable[[], bool]
     state: Callable[[str, str], bytes | None]
+    report: Callable[[str, str], bytes | None] = lambda _namespace, _search: None
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -82,14 +84,20 @@ def _answer(path: str, answers: Answers) -> tuple[str, str, bytes]:
         return ("200 OK", _TEXT, b"ok\n") if good else ("503 Service Unavailable", _TEXT, b"not ok\n")
     match path.split("/"):
         case ["", "state", namespace, search]:
-            return _state(namespace, search, answers)
+            return _of_search(answers.state, namespace, search)
+        case ["", "report", namespace, search]:
+            return _of_search(answers.report, namespace, search)
         case _:
-            return "404 Not Found", _TEXT, b"/metrics, /healthz, /readyz, /state/<namespace>/<search>\n"
+            return (
+                "404 Not Found",
+                _TEXT,
+                b"/metrics, /healthz, /readyz, /state/<namespace>/<search>, /report/<namespace>/<search>\n",
+            )
 
 
-def _state(namespace: str, search: str, answers: Answers) -> tuple[str, str, bytes]:
+def _of_search(ask: Callable[[str, str], bytes | None], namespace: str, search: str) -> tuple[str, str, bytes]:
     try:
-        found = answers.state(namespace, search)
+        found = ask(namespace, search)
     except RcasError as error:
         return "503 Service Unavailable", _TEXT, f"{error}\n".encode()
     if found is None:

@@ -11,6 +11,6 @@
 """
 
 from rcas.report.gather import Gatherer
-from rcas.report.model import Report
+from rcas.report.model import Report, parse_report
 
-__all__ = ["Gatherer", "Report"]
+__all__ = ["Gatherer", "Report", "parse_report"]

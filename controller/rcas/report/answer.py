@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from rcas.budget import format_count
+from rcas.budget import Budget, format_count
+from rcas.costs import Cost
 from rcas.report.markup import paragraph
-from rcas.report.model import Pair, Report
+from rcas.report.model import Measured, Pair, Report
 from rcas.report.words import moment
-from rcas.wording import HELD, counted, duration, percent, points
+from rcas.wording import HELD, counted, duration, percent, points, used
 
 
 def answer(report: Report, *, live: bool) -> str:
@@ -99,24 +100,50 @@ def _cost_card(label: str, value: int, limit: int | None) -> str:
     return _card(label, format_count(value), f"{share:.0%} of the budget of {format_count(limit)}", bar)
 
 
-def verdict(report: Report) -> str:
-    """Whether to trust the answer."""
+def limits_text(report: Report) -> str:
+    """What the best network costs, with the shares of the budget."""
+    best, limits = report.best, report.budget
+    assert best is not None
+    return used(Budget(params=limits.params, madds=limits.madds), Cost(best.cost.params, best.cost.madds))
+
+
+def verdict_line(report: Report) -> str:
+    """Whether to trust the answer, in a sentence; nothing where that is not known."""
     noise = report.noise
     if noise is None or noise.gain is None:
         return ""
-    clear = noise.gain.clear and noise.gain.difference > 0
-    head = (
-        "The gain over the start network stands out of the noise."
-        if clear
-        else "The gain over the start network is within the noise: it may be chance."
-    )
-    lines = "".join(paragraph(line) for line in _reasons(report, noise.gain, noise.top))
-    return f'<div class="verdict {"clear" if clear else "unclear"}"><strong>{escape(head)}</strong>{lines}</div>'
+    gain = noise.again.pair if noise.again else noise.gain
+    if gain.clear and gain.difference > 0:
+        return "The gain over the start network stands out of the noise."
+    return "The gain over the start network is within the noise: it may be chance."
 
 
-def _reasons(report: Report, gain: Pair, top: Pair | None) -> Iterator[str]:
-    assert report.noise is not None
-    yield f"{points(gain.difference)} points with a standard error of {gain.error * 100:.2f}. {_held(gain)}"
+def verdict(report: Report) -> str:
+    """Whether to trust the answer, with the reasons."""
+    head = verdict_line(report)
+    if not head:
+        return ""
+    kind = "clear" if "stands out" in head else "unclear"
+    lines = "".join(paragraph(line) for line in reasons(report))
+    return f'<div class="verdict {kind}"><strong>{escape(head)}</strong>{lines}</div>'
+
+
+def reasons(report: Report) -> Iterator[str]:
+    """Why, and what else to know of the accuracy."""
+    noise = report.noise
+    if noise is None or noise.gain is None:
+        return
+    gain, top = noise.gain, noise.top
+    words = f"{points(gain.difference)} points with a standard error of {gain.error * 100:.2f}"
+    yield f"In the search: {words}. {_held(gain)}"
+    if noise.again:
+        again = noise.again
+        yield (
+            f"Trained again from {counted(min(again.best.count, again.start.count), 'other seed')}, which chose "
+            f"nothing: {_spread(again.best)} against {_spread(again.start)} of the start network, "
+            f"{points(again.pair.difference)} points with a standard error of {again.pair.error * 100:.2f}. "
+            f"{_held(again.pair)}"
+        )
     if top:
         apart = "The measurement tells them apart." if top.clear else "The measurement cannot tell the two apart."
         yield (
@@ -130,10 +157,14 @@ def _reasons(report: Report, gain: Pair, top: Pair | None) -> Iterator[str]:
             "accuracy."
         )
     yield (
-        f"Accuracy is measured after a short training, on {report.noise.images:,} validation images. It ranks "
+        f"Accuracy is measured after a short training, on {noise.images:,} validation images. It ranks "
         "networks; it is not what the network reaches when it is trained to the end. And as the best of many noisy "
         "measurements it is probably somewhat too high."
     )
+
+
+def _spread(found: Measured) -> str:
+    return percent(found.mean) + (f" ± {found.spread * 100:.2f}" if found.spread is not None else "")
 
 
 def _held(pair: Pair) -> str:

@@ -8,16 +8,15 @@ from fractions import Fraction
 
 import yaml
 
-from rcas.costs import Cost
+from rcas.baselines.record import Record
 from rcas.evaluation import Protocol, Result
+from rcas.final import Final, FinalResult
 from rcas.greedy import Candidate, Problem, Rule, Tally, rule_cost
+from rcas.report.attached import costs_of, of_baseline, of_final
 from rcas.report.layers import layers
 from rcas.report.model import (
-    BaselineReport,
     Choice,
-    Costs,
     Evaluated,
-    FinalReport,
     Held,
     Limits,
     Report,
@@ -38,6 +37,8 @@ SHOWN = 6
 SHOWN_AT_MOST = 40
 Counts = Mapping[Network, tuple[int, int]]
 """(right, in all) of the validation images by network."""
+Others = Mapping[str, Sequence[tuple[int, int]]]
+"""The same of trainings from other seeds, by the key of the evaluation that has the search's own seed."""
 
 
 def build(
@@ -46,8 +47,9 @@ def build(
     *,
     now: float,
     version: str,
-    finals: Sequence[FinalReport] = (),
-    baselines: Sequence[BaselineReport] = (),
+    others: Others | None = None,
+    finals: Sequence[tuple[Final, Sequence[FinalResult]]] = (),
+    baselines: Sequence[Record] = (),
 ) -> Report:
     """The report of the search whose state is `head`.
 
@@ -56,8 +58,9 @@ def build(
         results: by key, those that can be read. One that contradicts the state is left out.
         now: seconds since 1970.
         version: of rcas.
-        finals: of the search, if there are any.
-        baselines: likewise.
+        others: results from other seeds than the search's, of networks of the search or of a baseline.
+        finals: final trainings of the search, with those of their results that are there.
+        baselines: records of those that have ended.
 
     Raises:
         CorruptState: the parts of the state contradict each other.
@@ -74,6 +77,7 @@ def build(
     best_path = next((p for p in found.rules.values() if p.path and found.best == p.path[-1]), None)
     added = [point.element for point in best_path.path if point.element] if best_path else []
     budget = state.search.budget
+    again = {str(network): (others or {}).get(search.key(network), ()) for network in counts}
     return Report(
         search=head.name,
         rcas=version,
@@ -102,11 +106,13 @@ def build(
         bound_holds=found.bound_holds,
         counters=state.counters,
         layers=layers(space, found.best.network, added) if found.best else (),
-        noise=noise(rules, choices, evaluations, start, best),
+        noise=noise(rules, choices, {str(n): c for n, c in counts.items()}, again, start, best),
         protocol=state.protocol,
         spec=spec_text(state.spec, state.protocol),
-        finals=tuple(finals),
-        baselines=tuple(baselines),
+        finals=tuple(of_final(final, found) for final, found in finals),
+        baselines=tuple(
+            one for record in baselines if (one := of_baseline(record, _others_of(record, others or {})))
+        ),
     )
 
 
@@ -120,9 +126,8 @@ def spec_text(spec: SearchSpec, protocol: Protocol) -> str:
     return yaml.safe_dump(fields, sort_keys=False, default_flow_style=None, width=100)
 
 
-def costs_of(cost: Cost) -> Costs:
-    """The plain form of a cost."""
-    return Costs(params=cost.params, madds=cost.madds, latency_ns=getattr(cost, "latency", None))
+def _others_of(record: Record, others: Others) -> Sequence[tuple[int, int]]:
+    return others.get(record.key(record.chosen[0]), ()) if record.chosen else ()
 
 
 def _rule(space: Space, path: RulePath, search: Search) -> RuleReport:
@@ -217,7 +222,7 @@ def _lead(
 
 
 def _error(network: Network, counts: Counts) -> float:
-    return standard_error(*counts[network]) if network in counts else 0.0
+    return standard_error(counts[network]) if network in counts else 0.0
 
 
 def _share(candidate: Candidate, winner: Candidate) -> float | None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import ValidationError
+
+from rcas.errors import CorruptState, one_line
 from rcas.evaluation import Model, Protocol
 from rcas.greedy import Rule
 from rcas.state import Counters, Phase
@@ -207,6 +210,22 @@ class Pair(Model):
     clear: bool
 
 
+class Measured(Model):
+    """An accuracy over several trainings. `spread`: standard deviation; None of a single one."""
+
+    mean: float
+    spread: float | None
+    count: int
+
+
+class Again(Model):
+    """The answer against the start network, both trained again from other seeds than the search's."""
+
+    pair: Pair
+    best: Measured
+    start: Measured
+
+
 class Noise(Model):
     """How large chance is beside what was found.
 
@@ -217,6 +236,7 @@ class Noise(Model):
             where all rules have the same, of the networks on the paths; None without another.
         typical_gain: median of the accepted blocks' gains.
         choices, unclear: decisions with more than one candidate; those of them within two standard errors.
+        again: gain once more, from trainings that chose nothing; None without enough of them.
     """
 
     images: int
@@ -226,14 +246,7 @@ class Noise(Model):
     typical_gain: float | None
     choices: int
     unclear: int
-
-
-class Measured(Model):
-    """An accuracy over several trainings. `spread`: standard deviation; None of a single one."""
-
-    mean: float
-    spread: float | None
-    count: int
+    again: Again | None
 
 
 class FinalReport(Model):
@@ -336,3 +349,19 @@ class Report(Model):
     def best_rules(self) -> tuple[RuleReport, ...]:
         """The rules whose last network is the best one."""
         return tuple(r for r in self.rules if r.path and self.best and r.path[-1].network == self.best.network)
+
+
+def parse_report(data: bytes) -> Report:
+    """The report that another rcas made of a search.
+
+    Raises:
+        CorruptState: it is none, or one of another version.
+    """
+    try:
+        return Report.model_validate_json(data)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = one_line(".".join(map(str, problem["loc"])) or "object", 100)
+        raise CorruptState(
+            f"the controller's report is not one of this version of rcas: {where}: {one_line(problem['msg'])}"
+        ) from None

@@ -65,8 +65,8 @@ def _rules(palette: Palette, scope: str) -> str:
     return "".join(found)
 
 
-def style(scope: str = ".plot") -> str:
-    """The style sheet of all figures, light and dark."""
+def style(scope: str = ".plot", *, dark: bool = True) -> str:
+    """The style sheet of all figures, light and, where the reader prefers it, dark."""
     base = (
         f"{scope} text{{font-family:system-ui,'Segoe UI',Roboto,'DejaVu Sans',Arial,sans-serif;font-size:12px}}"
         f"{scope} .strong{{font-weight:600}}{scope} .small{{font-size:11px}}{scope} .none{{fill:none}}"
@@ -74,14 +74,14 @@ def style(scope: str = ".plot") -> str:
         f"{scope} .line{{fill:none;stroke-width:2;stroke-linejoin:round}}"
         f"{scope} .dash{{stroke-dasharray:5 4;stroke-width:1.5}}{scope} .mark{{stroke-width:2}}"
     )
-    dark = f"@media screen and (prefers-color-scheme:dark){{{_rules(DARK, scope)}}}"
-    return base + _rules(LIGHT, scope) + dark
+    night = f"@media screen and (prefers-color-scheme:dark){{{_rules(DARK, scope)}}}" if dark else ""
+    return base + _rules(LIGHT, scope) + night
 
 
-def standalone(svg: str) -> str:
-    """A figure as a file of its own, with its style and a ground."""
+def standalone(svg: str, *, dark: bool = True) -> str:
+    """A figure as a file of its own, with its style."""
     head, _, rest = svg.partition(">")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}><style>{style()}</style>{rest}\n'
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}><style>{style(dark=dark)}</style>{rest}\n'
 
 
 class Canvas:
@@ -146,6 +146,7 @@ class Canvas:
         shapes = {
             "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
             "triangle": [(0, -1.15), (1.1, 0.85), (-1.1, 0.85)],
+            "down": [(0, 1.15), (1.1, -0.85), (-1.1, -0.85)],
             "diamond": [(0, -1.25), (1.25, 0), (0, 1.25), (-1.25, 0)],
             "cross": [(-1, -1), (0, 0), (1, -1), (0, 0), (1, 1), (0, 0), (-1, 1), (0, 0)],
         }
@@ -221,13 +222,16 @@ class Panel:
         *,
         most_x: int = 5,
         most_y: int = 6,
+        whole_x: bool = False,
     ) -> None:
-        """Grid lines, ticks and names; the name of y stands above the panel, where it reads level."""
+        """Grid lines, ticks and names; the name of y stands above, where it reads level. `whole_x`: no fractions."""
         left, top, right, bottom = self.box
         for value in ticks(*self.y_range, most_y):
             self.canvas.line(left, self.y(value), right, self.y(value), "grid")
             self.canvas.text(left - 6, self.y(value) + 4, say_y(value), "muted", anchor="end")
         for value in ticks(*self.x_range, most_x):
+            if whole_x and value != round(value):
+                continue
             self.canvas.line(self.x(value), bottom, self.x(value), bottom + 4, "axis")
             self.canvas.text(self.x(value), bottom + 17, say_x(value), "muted", anchor="middle")
         self.canvas.line(left, bottom, right, bottom, "axis")

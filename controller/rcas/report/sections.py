@@ -169,6 +169,12 @@ def _noise(report: Report) -> str:
         if noise.typical_gain is not None
         else ""
     )
+    seeds = (
+        f"Trained again from other seeds, the start network spreads by {noise.again.start.spread * 100:.2f} points "
+        f"and the best by {noise.again.best.spread * 100:.2f} (standard deviation). "
+        if noise.again and noise.again.start.spread is not None and noise.again.best.spread is not None
+        else ""
+    )
     return section(
         "noise",
         "Noise beside the gains",
@@ -178,8 +184,9 @@ def _noise(report: Report) -> str:
             "the winner was within two standard errors of the next candidate: there, chance may have chosen."
         ),
         paragraph(
-            "All networks are measured on the same images, which makes differences between them somewhat more "
-            "certain than this says. Another seed of the weights would make them less certain; one training does not show it."
+            f"{seeds}All networks are measured on the same images, which makes differences between them somewhat "
+            "more certain than this says. Another seed of the weights makes them less certain; one training does not "
+            "show by how much."
         ),
         figure(report, choices, "How far the winner of each decision was ahead of the next candidate."),
         details("Every decision", table(tables.choices(report))),
@@ -193,7 +200,7 @@ def _time(report: Report) -> str:
     found = bars(report)
     older = len(report.evaluations) - len(found)
     words = f"{duration(sum(one.training for one in told))} of training in all."
-    if found:
+    if found and not older:
         whole = max(bar.ended for bar in found) - min(bar.began for bar in found)
         words += f" From the first evaluation to the end of the last {duration(whole)} went by."
     if older and found:
@@ -206,7 +213,7 @@ def _time(report: Report) -> str:
         "When, and how long",
         paragraph(words),
         figure(report, timeline, "Each bar is one evaluation; what ran at the same time lies on different lines."),
-        figure(report, durations, "Each circle is one training: larger networks take longer."),
+        figure(report, durations, "Each circle is one training."),
         table(tables.durations(report)),
     )
 

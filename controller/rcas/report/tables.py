@@ -5,7 +5,7 @@ A table keeps plain values; how a column is said to people belongs to the column
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from rcas.report.model import Held, Report
@@ -455,13 +455,3 @@ TABLES: dict[str, Callable[[Report], Table]] = {
     )
 }
 """All of them by name."""
-
-
-def table(report: Report, name: str) -> Table:
-    """One table."""
-    return TABLES[name](report)
-
-
-def all_tables(report: Report) -> Iterable[Table]:
-    """Every table that has rows."""
-    return (found for make in TABLES.values() if (found := make(report)).rows)

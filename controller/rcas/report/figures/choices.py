@@ -15,7 +15,7 @@ def choices(report: Report, width: int = WIDE) -> str:
     """One symbol a decision; in the grey band chance alone may have decided."""
     found = [(choice, choice.lead) for choice in report.choices if choice.lead is not None]
     rules = [rule.rule for rule in report.rules if any(choice.rule == rule.rule for choice, _ in found)]
-    top, tall = 74, 190
+    top, tall = 58, 180
     noise = report.noise
     words = f"{noise.unclear} of {noise.choices} decisions are within two standard errors." if noise else ""
     canvas = Canvas("choices", width, top + tall + 44, "How clear each decision was", words)
@@ -26,7 +26,14 @@ def choices(report: Report, width: int = WIDE) -> str:
     panel = Panel(canvas, (44, top, width - 14, top + tall), (0.4, last + 0.6), y_range)
     band = panel.y(CLEAR), panel.y(-CLEAR)
     canvas.rect(44, band[0], width - 58, band[1] - band[0], "soft")
-    panel.axes("block", "lead, standard errors", _whole, lambda v: f"{v:.3g}", most_x=min(last, 12))
+    panel.axes(
+        "block",
+        "lead, standard errors",
+        lambda v: f"{v:.0f}",
+        lambda v: f"{v:.3g}",
+        most_x=last if last <= 12 else 12,
+        whole_x=True,
+    )
     canvas.line(44, panel.y(0), width - 14, panel.y(0), "axis")
     canvas.text(width - 18, panel.y(-CLEAR) - 6, "may be chance", "muted", anchor="end")
     for (choice, _), lead in zip(found, leads, strict=True):
@@ -35,10 +42,6 @@ def choices(report: Report, width: int = WIDE) -> str:
         x = panel.x(choice.number + 0.16 * place)
         canvas.mark(x, panel.y(lead), SYMBOLS[number], f"s{number} paper", 5, _hint(choice))
     return canvas.svg()
-
-
-def _whole(value: float) -> str:
-    return f"{value:.0f}" if value == round(value) else ""
 
 
 def _hint(choice: Choice) -> str:

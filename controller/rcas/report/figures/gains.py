@@ -18,7 +18,7 @@ def gains(report: Report, width: int = WIDE) -> str:
         if weighed.stale is not None
     ]
     rules = [rule.rule for rule in report.rules if any(rule.rule == one for one, _, _ in again)]
-    top = 74 if width >= 600 else 84
+    top = 58
     side = min(width - 70, 380)
     canvas = Canvas("gains", width, top + side + 44, "Gains before and after", _description(report, len(again)))
     legend(canvas, 4, 18, [(SYMBOLS[series_of(r)], f"s{series_of(r)}", r) for r in rules], right=width)

@@ -10,13 +10,13 @@ from rcas.report.model import Layer, Report
 from rcas.report.plot import WIDE, Canvas
 from rcas.wording import counted
 
-_BOX, _HIGH, _GAP = 74.0, 52.0, 8.0
+_BOX, _HIGH, _GAP = 94.0, 54.0, 8.0
 
 
 def network(report: Report, width: int = WIDE) -> str:
     """From the image at the top to the classes at the bottom."""
     beside = width >= 600
-    left = 176.0 if beside else 30.0
+    left = 176.0 if beside else 22.0
     room = max(1, int((width - left) // (_BOX + _GAP)))
     rows = [(key, list(found)) for key, found in groupby(report.layers, key=_row)]
     heights = [_height(len(layers), room, above=not beside) for _, layers in rows]
@@ -32,7 +32,7 @@ def network(report: Report, width: int = WIDE) -> str:
             x = left + (index % room) * (_BOX + _GAP)
             _box(canvas, x, y + (0 if beside else 22) + (index // room) * (_HIGH + _GAP), layer)
         y += tall
-    canvas.mark(left - 16, y + 8, "triangle", "axis soft", 4)
+    canvas.mark(left - 16, y + 10, "down", "axis soft", 4)
     canvas.text(left, y + 14, f"{report.classes:,} classes", "muted")
     return canvas.svg()
 
@@ -62,11 +62,11 @@ def _box(canvas: Canvas, x: float, y: float, layer: Layer) -> None:
     head, body, foot = _words(layer)
     if layer.type is not None:
         canvas.rect(x, y + 6, 4, _HIGH - 12, f"f{layer.type - 1}")
-    canvas.text(x + 11, y + 17, head, "strong")
-    canvas.text(x + 11, y + 32, body, "small muted")
-    canvas.text(x + 11, y + 45, foot, "small muted")
+    canvas.text(x + 12, y + 18, head, "strong")
+    canvas.text(x + 12, y + 33, body, "small muted")
+    canvas.text(x + 12, y + 46, foot, "small muted")
     if layer.added is not None:
-        canvas.text(x + _BOX - 6, y + 17, f"+{layer.added}", "small muted", anchor="end")
+        canvas.text(x + _BOX - 7, y + 18, f"+{layer.added}", "small muted", anchor="end")
 
 
 def _words(layer: Layer) -> tuple[str, str, str]:
@@ -74,9 +74,9 @@ def _words(layer: Layer) -> tuple[str, str, str]:
     if layer.part == "stem":
         return "conv 3x3", f"{layer.inputs} to {layer.outputs}", stride.removeprefix(", ")
     if layer.part == "head":
-        return "conv 1x1", f"{layer.inputs} to", f"{layer.outputs:,}"
+        return "conv 1x1", f"{layer.inputs} to {layer.outputs:,}", ""
     if layer.part == "classifier":
-        return "linear", "after pooling", f"to {layer.outputs:,}"
+        return "linear", "of the mean", f"to {layer.outputs:,}"
     groups = f"groups {layer.expansion_groups}, {layer.projection_groups}"
     name = "block" if layer.type is None else f"type {layer.type}"
     return name, f"x{layer.expansion}{stride}", groups

@@ -18,7 +18,7 @@ def path(report: Report, width: int = WIDE) -> str:
     rules = [rule for rule in report.rules if rule.path]
     steps = [step for rule in rules for step in rule.path]
     beside = width >= 600
-    panel_height, top = (250, 74) if beside else (210, 60 + 20 * len(rules))
+    panel_height, top = (250, 58) if beside else (210, 44 + 20 * len(rules))
     rows = 1 if beside else len(_axes(report))
     height = top + rows * (panel_height + 76) - 20
     canvas = Canvas("path", width, height, "Accuracy along the accepted path", _description(report))
@@ -42,7 +42,7 @@ def path(report: Report, width: int = WIDE) -> str:
         panel.axes(name, "accuracy", lambda value, say=say: say(round(value)), _share, most_x=4)
         if limit:
             canvas.line(panel.x(limit), upper, panel.x(limit), upper + panel_height, "dash ink")
-            canvas.text(panel.x(limit) - 5, upper + 12, f"budget {say(limit)}", "muted", anchor="end")
+            canvas.text(right, upper - 10, f"budget {say(limit)}", "muted", anchor="end")
         _draw(report, panel, field, error)
     return canvas.svg()
 

@@ -41,11 +41,13 @@ def timeline(report: Report, width: int = WIDE) -> str:
     found = bars(report)
     slots = max((bar.slot + 1 for bar in found), default=1)
     each = max(5.0, min(22.0, 360 / slots))
-    top, tall = 76.0, slots * each
+    top, tall = 50.0, slots * each
     unread = "never read" if report.done else "not read yet"
     words = f"{len(found)} evaluations on {slots} slots." if found else "No times are known."
     canvas = Canvas("timeline", width, top + tall + 44, "When each evaluation ran", words)
-    entries = [("square", "f0 s0", "read by a decision"), ("square", "f4 s4", unread)]
+    entries = [("square", "f0 s0", "read by a decision")]
+    if not all(bar.evaluated.read for bar in found):
+        entries.append(("square", "f4 s4", unread))
     if any(_cut(bar.evaluated) for bar in found):
         entries.append(("triangle", "f1 s1", "resumed or begun anew"))
     after = legend(canvas, 4, 18, entries, right=width, filled=True)
@@ -55,18 +57,19 @@ def timeline(report: Report, width: int = WIDE) -> str:
     first, last = min(bar.began for bar in found), max(bar.ended for bar in found)
     unit, name = _unit(last - first)
     span = max((last - first) / unit, 1e-6)
-    panel = Panel(canvas, (30, max(top, after + 34), width - 12, max(top, after + 34) + tall), (0, span), (slots, 0))
+    top = max(top, after + 26)
+    canvas.height = top + tall + 44
+    panel = Panel(canvas, (30, top, width - 12, top + tall), (0, span), (slots, 0))
     panel.axes(f"{name} since the first began", "slot", lambda value: f"{value:.4g}", lambda _: "", most_x=8)
-    upper = panel.box[1]
     for bar in found:
-        x, end, y = panel.x((bar.began - first) / unit), panel.x((bar.ended - first) / unit), upper + bar.slot * each
+        x, end, y = panel.x((bar.began - first) / unit), panel.x((bar.ended - first) / unit), top + bar.slot * each
         kind = "f0" if bar.evaluated.read else "f4"
         canvas.rect(x, y + 1.5, max(1.0, end - x - 0.8), each - 3, kind, hint=_hint(bar))
         if _cut(bar.evaluated):
             canvas.mark(x + 5, y + each / 2, "triangle", "f1 edge", min(5.0, each / 3))
     if each >= 10:
         for slot in range(slots):
-            canvas.text(22, upper + (slot + 0.5) * each + 4, str(slot + 1), "muted", anchor="end")
+            canvas.text(22, top + (slot + 0.5) * each + 4, str(slot + 1), "muted", anchor="end")
     return canvas.svg()
 
 
