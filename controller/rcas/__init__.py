@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rcas.budget import Budget
 from rcas.errors import Conflict, CorruptState, Fenced, InvalidSpec, RcasError, SearchFailed, Unavailable
+from rcas.latency import LatencyTable
 from rcas.search import Evaluation, Point, RulePath, Search, SearchResult
 from rcas.space import Element, Head, Network, Space, Stage, Stem
 
@@ -23,6 +24,7 @@ __all__ = [
     "Fenced",
     "Head",
     "InvalidSpec",
+    "LatencyTable",
     "Network",
     "Point",
     "RcasError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -27,6 +27,11 @@ Versions = Annotated[
     dict[Annotated[str, Field(max_length=100)], Annotated[str, Field(max_length=200)]], Field(max_length=50)
 ]
 """Of the training code and the libraries under it. They go into every task, which a container gets as a variable."""
+
+
+T = TypeVar("T")
+Later = Annotated[T | None, Field(exclude_if=lambda value: value is None)]
+"""A field that format 1 did not have at first: not written where it is None, so objects without keep their bytes."""
 
 
 class Model(BaseModel):

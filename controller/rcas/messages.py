@@ -7,10 +7,14 @@ what it has to do in an environment variable.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
-from rcas.evaluation import DataSource, Draw, Model, Task
+from pydantic import Field
+
+from rcas.evaluation import Count, DataSource, Draw, Model, Task
+from rcas.latency import Clock, LatencyTable
 from rcas.space import Space
+from rcas.timing import Times
 
 EXIT_INVALID = 2
 """The task or its data cannot be used; trying again cannot help."""
@@ -47,6 +51,47 @@ class Assignment(Model):
     task: Task
     result: str
     checkpoint: str
+
+
+class PartsQuestion(Model):
+    """What a trainer is asked to time: every part that a network of a space may have, and whole networks beside them.
+
+    Attributes:
+        activation: after every convolution but the linear ones.
+        threads: CPU threads of a pass. batch: images of a pass.
+        runs: timed passes of each. warm_up: passes of each before them.
+        clock: see `LatencyTable`.
+        networks: such as `5,1 / 5 / 5,2`.
+    """
+
+    space: Space
+    activation: Literal["relu6", "relu"] = "relu6"
+    threads: Count = 1
+    batch: Count = 1
+    runs: Count = 50
+    warm_up: Annotated[int, Field(ge=0)] = 5
+    clock: Clock = "wall"
+    networks: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+
+
+class PartsAnswer(Model):
+    """Times of parts and, taken in the same rounds, of whole networks.
+
+    Attributes:
+        table: the medians of the parts.
+        parts: of each part, in the order of `rcas.latency.parts_of`.
+        networks: of each network, in the order asked for.
+    """
+
+    table: LatencyTable
+    parts: tuple[Times, ...]
+    networks: tuple[Times, ...]
+
+
+class Round(Model):
+    """A line before the answer: so many rounds are done."""
+
+    rounds: Count
 
 
 class Event(Model):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from math import sqrt
 from typing import NamedTuple
 
@@ -98,5 +99,5 @@ def gains(path: Sequence[Trainings]) -> list[Comparison]:
     variance = training_variance(path)
     return [
         Comparison(pooled(after) - pooled(before), variance * (Fraction(1, len(after)) + Fraction(1, len(before))))
-        for before, after in zip(path, path[1:], strict=False)
+        for before, after in pairwise(path)
     ]

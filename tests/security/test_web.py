@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import CollectorRegistry
 
-from rcas.controller import web
+from rcas import serving
 from rcas.controller.operator import _answers
 from rcas.controller.web import Answers, serve
 from rcas.state import head_name
@@ -105,8 +105,8 @@ def test_it_can_only_be_read(lab: Lab, method: str, path: str) -> None:
 def test_a_peer_that_says_nothing_is_dropped(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert web._Quiet.timeout == web.REQUEST_S < 60
-    monkeypatch.setattr(web._Quiet, "timeout", 0.3)
+    assert serving.QuietHandler.timeout == serving.REQUEST_S < 60
+    monkeypatch.setattr(serving.QuietHandler, "timeout", 0.3)
     answers = Answers(CollectorRegistry(), alive=lambda: True, ready=lambda: True, state=lambda *_: None)
     server = serve(0, answers)
     try:

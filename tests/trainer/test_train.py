@@ -48,7 +48,7 @@ def test_a_result_tells_what_was_measured(tmp_path: Path) -> None:
     assert the_result(tmp_path, "a") == result
     assert (result.key, result.network, result.total) == (task.key, task.network, 100)
     assert (result.epochs, result.diverged, result.resumed) == (3, False, 0)
-    assert (result.params, result.madds) == task.space.cost(task.space.start)
+    assert (result.params, result.madds) == task.space.cost(task.space.start)[:2]
     assert result.correct > 25
     assert result.seconds.startup == 1.5
     assert result.images_per_second == pytest.approx(3 * 1697 / result.seconds.training)

@@ -85,7 +85,7 @@ class Strategy(ABC):
 
     def fits(self, network: Network) -> bool:
         """Whether all budgets hold."""
-        return self.problem.budget.fits(self.space.cost(network))
+        return self.problem.budget.fits(self.problem.cost(network))
 
     def goodness(self, network: Network) -> tuple[Fraction, int, int]:
         """Sorts networks that are known, the best last: accuracy, then fewer params, then fewer MAdds."""

@@ -124,8 +124,18 @@ def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options that say where to look; the command gets the `place`."""
 
     @functools.wraps(function)
+    def command(*args: Any, place_opener: Callable[[], Place], **kwargs: Any) -> Any:
+        return function(*args, place=place_opener(), **kwargs)
+
+    return late_place_options(command)
+
+
+def late_place_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `place_options`, for a command that may not need a place: it gets a `place_opener`."""
+
+    @functools.wraps(function)
     def command(*args: Any, store: str | None, target: Target, **kwargs: Any) -> Any:
-        return function(*args, place=open_place(store, target), **kwargs)
+        return function(*args, place_opener=functools.partial(open_place, store, target), **kwargs)
 
     option = click.option(
         "--store", envvar="RCAS_STORE", show_envvar=True, type=click.Path(), metavar="STORE", help=STORE_HELP

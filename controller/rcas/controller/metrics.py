@@ -205,9 +205,9 @@ class Metrics:
             self._accepted.labels(name, rule.rule).set(max(0, len(rule.path) - 1))
         if found.best:
             self._best.labels(name).set(float(found.best.accuracy))
-            for kind in ("params", "madds"):
-                if limit := getattr(budget, kind):
-                    self._budget.labels(name, kind).set(getattr(found.best.cost, kind) / limit)
+            for kind, used, limit in budget.uses(found.best.cost):
+                if limit:
+                    self._budget.labels(name, kind).set(used / limit)
 
     def searches(self, resources: Iterable[Resource]) -> None:
         """Count the searches by phase, and forget those that are gone."""

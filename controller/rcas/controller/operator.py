@@ -9,17 +9,19 @@ import socket
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
 import click
 
+from rcas import serving
 from rcas.clock import Clock, SystemClock
 from rcas.controller.config import Config, read_config
 from rcas.controller.logs import start_logs
 from rcas.controller.metrics import Metrics
+from rcas.controller.page import page_of
 from rcas.controller.reconcile import Reconciler, World
 from rcas.controller.step import Controller, Step
 from rcas.controller.web import Answers, serve
@@ -188,7 +190,7 @@ def run(config: Config) -> None:
         watch=lambda search, controller, step: _watched(metrics, clock, search, controller, step),
     )
     operator = Operator(world, metrics, disruptions)
-    server = _serve(config.port, _answers(operator, metrics, store, clock))
+    servers = list(_serve(config, operator, metrics, store, clock))
     _trust(store, metrics, stop)
     _listen(api, namespace.name, operator, wake, stop, disruptions)
     log.info("controller starts", extra={"namespace": namespace.name, "store": config.store, "writer": world.writer})
@@ -197,15 +199,21 @@ def run(config: Config) -> None:
         wake.wait(wait_s)
         stop.wait(PASS_GAP_S)
         wake.clear()
-    server.shutdown()
+    for server in servers:
+        server.shutdown()
     log.info("controller stops")
 
 
-def _serve(port: int, answers: Answers) -> WSGIServer:
+def _serve(config: Config, operator: Operator, metrics: Metrics, store: Store, clock: Clock) -> Iterator[WSGIServer]:
+    field, port = "config.port", config.port
     try:
-        return serve(port, answers)
+        yield serve(port, _answers(operator, metrics, store, clock))
+        if config.page:
+            field, port = "config.page.port", config.page.port
+            page = page_of(config.page.hosts, lambda: operator.searches, store, clock)
+            yield serving.serve("", port, page, "page")
     except OSError as error:
-        raise InvalidSpec("config.port", got=port, allowed=f"a free port ({error.strerror})") from None
+        raise InvalidSpec(field, got=port, allowed=f"a free port ({error.strerror})") from None
 
 
 def _trust(store: Store, metrics: Metrics, stop: threading.Event) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from rcas import serving
 from rcas.errors import RcasError
 
-REQUEST_S = 20.0
-"""How long a peer may take over its request: every connection holds a thread."""
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
 
@@ -35,22 +31,6 @@ class Answers:
     ready: Callable[[], bool]
     state: Callable[[str, str], bytes | None]
     report: Callable[[str, str], bytes | None] = lambda _namespace, _search: None
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A peer that is slow or goes away is no news; the rest is a bug."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
-
-
-class _Quiet(WSGIRequestHandler):
-    timeout = REQUEST_S
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Probes every few seconds are no news."""
 
 
 def serve(port: int, answers: Answers) -> WSGIServer:
@@ -73,9 +53,7 @@ def serve(port: int, answers: Answers) -> WSGIServer:
         start(status, [("Content-Type", kind)])
         return [body]
 
-    server = make_server("", port, application, server_class=_Server, handler_class=_Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True, name="web").start()
-    return server
+    return serving.serve("", port, application, "web")
 
 
 def _answer(path: str, answers: Answers) -> tuple[str, str, bytes]:
