@@ -58,7 +58,7 @@ def test_the_path_is_that_of_the_search(loaded: LoadedSearch) -> None:
     assert len(points) == len(loaded.path) > 8
     for row, (rule, point) in zip(loaded.path, points, strict=True):
         assert (row["rule"], row["network"], row["accuracy"]) == (rule, str(point.network), float(point.accuracy))
-        assert (row["params"], row["madds"]) == point.cost
+        assert (row["params"], row["madds"]) == (point.cost.params, point.cost.madds)
         element = point.element
         assert (row["position"], row["type"]) == ((element.position, element.block) if element else (None, None))
     before = {(row["rule"], row["block_number"]): row["accuracy"] for row in loaded.path}
