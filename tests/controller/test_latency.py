@@ -1,4 +1,4 @@
-"""A search under a budget of latency through the real controller: replaced after every step, and told to a cluster."""
+"""A search under a budget of latency by the real controller: replaced after every step, and told to a cluster."""
 
 from __future__ import annotations
 
