@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from rcas.blocks import BLOCK_TYPES, Block, strided
 from rcas.costs import Cost
-from rcas.errors import InvalidSpec
+from rcas.errors import InvalidSpec, one_line
 from rcas.evaluation import Count, Model, Versions
 from rcas.space import Network, Space
 
@@ -28,6 +28,7 @@ TABLE_LIMIT_BYTES = 400_000
 
 _TYPE_NUMBERS = {kind: number for number, kind in BLOCK_TYPES.items()}
 
+Clock = Literal["wall", "cpu"]
 Nanoseconds = Annotated[int, Field(strict=True, ge=0, le=10**15, description="Nanoseconds of one pass.")]
 Size = Annotated[int, Field(strict=True, ge=1, le=65_536)]
 Stride = Annotated[int, Field(strict=True, ge=1, le=2)]
@@ -125,6 +126,7 @@ class LatencyTable(Model):
         threads: threads of one pass.
         batch: images of one pass; the times are of the whole batch.
         runs: of which each time is the median; null if the times come from elsewhere.
+        clock: wall, or cpu: the time for which the one thread of a pass had the processor.
         activation: after the convolutions of what was measured.
         versions: of the libraries under it.
         stems: times of stems.
@@ -138,6 +140,7 @@ class LatencyTable(Model):
     threads: Count = 1
     batch: Count = 1
     runs: Count | None = None
+    clock: Clock = "wall"
     activation: Literal["relu6", "relu"] = "relu6"
     versions: Versions = Field(default_factory=dict)
     stems: Annotated[tuple[StemEntry, ...], Field(max_length=MOST_HEADS)]
@@ -165,7 +168,8 @@ class LatencyTable(Model):
         return hash(self.sha256)
 
     def __repr__(self) -> str:
-        return f"the table {self.sha256[:12]} ({len(self.blocks)} blocks, {self.machine or self.device})"
+        where = one_line(self.machine or self.device, 60)
+        return f"the table {self.sha256[:12]} ({len(self.blocks)} blocks, {where})"
 
     __str__ = __repr__
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rcas.evaluation import Count, DataSource, Draw, Model, Task
-from rcas.latency import LatencyTable
+from rcas.latency import Clock, LatencyTable
 from rcas.space import Space
 from rcas.timing import Times
 
@@ -59,6 +59,7 @@ class PartsQuestion(Model):
         activation: after every convolution but the linear ones.
         threads: CPU threads of a pass. batch: images of a pass.
         runs: timed passes of each. warm_up: passes of each before them.
+        clock: see `LatencyTable`.
         networks: such as `5,1 / 5 / 5,2`.
     """
 
@@ -68,6 +69,7 @@ class PartsQuestion(Model):
     batch: Count = 1
     runs: Count = 50
     warm_up: Annotated[int, Field(ge=0)] = 5
+    clock: Clock = "wall"
     networks: Annotated[tuple[str, ...], Field(max_length=100)] = ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import astuple
@@ -18,6 +19,8 @@ from rcas.space import Space
 from rcas_trainer.model import Activation, block, build, head, stem
 from rcas_trainer.timing import Call, measure
 from rcas_trainer.versions import versions
+
+_CLOCKS = {"wall": time.perf_counter_ns, "cpu": time.thread_time_ns}
 
 
 def time_parts(asked: PartsQuestion, done: Callable[[int], None]) -> PartsAnswer:
@@ -39,7 +42,7 @@ def time_parts(asked: PartsQuestion, done: Callable[[int], None]) -> PartsAnswer
     calls = [_call(*alone(space, part, asked.activation), asked.batch) for part in parts]
     calls += [_call(build(space, network, asked.activation), space.input, asked.batch) for network in networks]
     with torch.inference_mode():
-        timings = measure(calls, runs=asked.runs, warm_up=asked.warm_up, done=done)
+        timings = measure(calls, runs=asked.runs, warm_up=asked.warm_up, done=done, clock=_CLOCKS[asked.clock])
     table = LatencyTable.of(
         {part: timing.median_ns for part, timing in zip(parts, timings, strict=False)},
         machine=machine(),
@@ -47,6 +50,7 @@ def time_parts(asked: PartsQuestion, done: Callable[[int], None]) -> PartsAnswer
         threads=asked.threads,
         batch=asked.batch,
         runs=asked.runs,
+        clock=asked.clock,
         activation=asked.activation,
         versions=versions(),
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -54,6 +55,12 @@ runs_option = click.option(
     help="Timed passes of each.",
 )
 
+cpu_time_option = click.option(
+    "--cpu-time",
+    is_flag=True,
+    help="Count only the time for which the one thread has the processor: on a machine that does other work too.",
+)
+
 
 @click.group()
 def latency() -> None:
@@ -68,12 +75,13 @@ def latency() -> None:
 @threads_option
 @batch_option
 @runs_option
-def table(spec: Path, output: Path, threads: int, batch: int, runs: int) -> None:
+@cpu_time_option
+def table(spec: Path, output: Path, threads: int, batch: int, runs: int, cpu_time: bool) -> None:
     """Write how long each part takes that a network of a space may have: stem, blocks and heads.
 
     A spec names the file as `latency: {table: FILE}`; then it may say `budget: {latency: 12ms}`.
     """
-    asked = _question(spec, threads, batch, runs)
+    asked = _question(spec, threads, batch, runs, cpu_time=cpu_time)
     _refuse_folder(output)
     made = _measured(asked).table
     text = made.model_dump_json(indent=1) + "\n"
@@ -92,13 +100,21 @@ def table(spec: Path, output: Path, threads: int, batch: int, runs: int) -> None
 @threads_option
 @batch_option
 @runs_option
+@cpu_time_option
 @json_option
 def check(
-    spec: Path, path: Path | None, networks: tuple[str, ...], threads: int, batch: int, runs: int, as_json: bool
+    spec: Path,
+    path: Path | None,
+    networks: tuple[str, ...],
+    threads: int,
+    batch: int,
+    runs: int,
+    cpu_time: bool,
+    as_json: bool,
 ) -> None:
     """Compare the sum over a network's parts with the whole network, measured in the same run."""
     before = read_table(path) if path else None
-    asked = _question(spec, threads, batch, runs)
+    asked = _question(spec, threads, batch, runs, cpu_time=cpu_time)
     chosen = [asked.space.network(text) for text in networks] or _growing(asked.space)
     answer = _measured(asked.model_copy(update={"networks": tuple(map(str, chosen))}))
     fastest = LatencyTable.of(
@@ -131,16 +147,25 @@ def check(
     console.print(shown)
     about = f"{counted(runs, 'pass', 'passes')} with {counted(threads, 'thread')}, {counted(batch, 'image')} each"
     console.print(
-        f"Medians of {about}, all in turns, on {answer.table.machine or 'this machine'}.\n"
+        f"Medians of {about}, all in turns, on {escape(answer.table.machine) or 'this machine'}.\n"
         "Where other programs want the processor too, a long pass waits for it more often than short ones do; then "
-        "compare the fastest."
+        "compare the fastest, or count CPU time (--cpu-time)."
     )
 
 
-def _question(spec: Path, threads: int, batch: int, runs: int) -> PartsQuestion:
+def _question(spec: Path, threads: int, batch: int, runs: int, *, cpu_time: bool) -> PartsQuestion:
+    if cpu_time and threads > 1:
+        raise InvalidSpec(
+            "--cpu-time", got=f"{threads} threads", allowed="one thread: the time of others is not seen"
+        )
     read = read_spec(spec)
     return PartsQuestion(
-        space=read.space.build(), activation=read.training.activation, threads=threads, batch=batch, runs=runs
+        space=read.space.build(),
+        activation=read.training.activation,
+        threads=threads,
+        batch=batch,
+        runs=runs,
+        clock="cpu" if cpu_time else "wall",
     )
 
 

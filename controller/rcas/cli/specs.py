@@ -11,7 +11,7 @@ import click
 from rcas.budget import format_count, format_latency
 from rcas.cli.options import json_option, read_spec, read_table, spec_argument
 from rcas.cli.render import cost_json
-from rcas.errors import InvalidSpec
+from rcas.errors import InvalidSpec, one_line
 from rcas.latency import cost_with_latency
 from rcas.space import Space
 from rcas.spec import SearchSpec
@@ -61,7 +61,7 @@ def cost(
     click.echo(f"MAdds   {found.madds:,}  ({format_count(found.madds)}, convolutions, one image)")
     if table and found.latency is not None:
         about = ", ".join(
-            filter(None, (counted(table.threads, "thread"), counted(table.batch, "image"), table.machine))
+            filter(None, (counted(table.threads, "thread"), counted(table.batch, "image"), one_line(table.machine)))
         )
         click.echo(f"latency {found.latency:,} ns  ({format_latency(found.latency)} by the table: {about})")
 
