@@ -220,7 +220,9 @@ def test_a_budget_of_exactly_the_start_network_is_enough() -> None:
 def test_joint_needs_two_budgets() -> None:
     joint = changed("threads: 1", "rules: [JOINT]")
     assert parse_spec(joint).rules == ("JOINT",)
-    assert refusal(joint.replace(", madds: 300k", "")).startswith("rules: got 'JOINT', allowed: JOINT only with two budgets")
+    assert refusal(joint.replace(", madds: 300k", "")).startswith(
+        "rules: got 'JOINT', allowed: JOINT only with two budgets"
+    )
 
 
 @pytest.mark.parametrize(

@@ -109,9 +109,17 @@ class Budget:
         )
 
     def fits(self, cost: Cost) -> bool:
-        """Whether all budgets hold."""
+        """Whether all budgets hold. Raises as `exceeded` does."""
         return not self.exceeded(cost)
 
     def exceeded(self, cost: Cost) -> list[str]:
-        """The names of the budgets that `cost` breaks."""
+        """The names of the budgets that `cost` breaks.
+
+        Raises:
+            InvalidSpec: there is a budget of latency, and the cost was taken without a table of latencies.
+        """
+        if self.latency is not None and cost.latency is None:
+            raise InvalidSpec(
+                "budget.latency", got="a network of unknown latency", allowed="one with a latency.table"
+            )
         return [name for name, used, limit in self.uses(cost) if limit is not None and used > limit]

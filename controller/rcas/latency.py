@@ -193,16 +193,12 @@ class LatencyTable(Model):
         """Check that it has every part that a search in `space` can ask for.
 
         Raises:
-            InvalidSpec: it lacks one; names the first and counts them.
+            InvalidSpec: it lacks one; names the first.
         """
-        missing = [part for part in parts_of(space) if part not in self.ns]
-        if missing:
-            others = f" ({len(missing)} parts are missing)" if len(missing) > 1 else ""
-            raise InvalidSpec(
-                field,
-                got="no entry",
-                allowed=f"an entry for {missing[0]}{others}; `rcasctl latency table` measures all that a space needs",
-            )
+        for part in _parts(space):
+            if part not in self.ns:
+                needed = f"an entry for {part}; `rcasctl latency table` measures all that a space needs"
+                raise InvalidSpec(field, got="no entry", allowed=needed)
 
 
 def parts_of_network(space: Space, network: Network) -> Iterator[Part]:
@@ -216,23 +212,26 @@ def parts_of_network(space: Space, network: Network) -> Iterator[Part]:
 
 def parts_of(space: Space) -> tuple[Part, ...]:
     """Every part that a network which a search in `space` can build may have, each once, from stem to head."""
+    return tuple(dict.fromkeys(_parts(space)))
+
+
+def _parts(space: Space) -> Iterator[Part]:
+    """The same, some of them more than once, each made when it is asked for: of a large space there are millions."""
     stem = space.stem_block()
     incoming, height, width = {stem.out_channels}, stem.height, stem.width
-    found: list[Part] = [_stem(space)]
+    yield _stem(space)
     for stage in space.stages:
         first = {stage.start[0]} if stage.start else set(space.block_types)
         later = set(stage.start[1:]) | (set(space.block_types) if stage.positions > len(stage.start) else set[int]())
-        found += [
-            BlockPart(block, channels, stage.channels, stage.stride, height, width)
-            for channels in sorted(incoming)
-            for block in sorted(first)
-        ]
+        for channels in sorted(incoming):
+            for block in sorted(first):
+                yield BlockPart(block, channels, stage.channels, stage.stride, height, width)
         height, width = strided(height, stage.stride), strided(width, stage.stride)
-        if stage.positions > 1:
-            found += [BlockPart(block, stage.channels, stage.channels, 1, height, width) for block in sorted(later)]
+        for block in sorted(later) if stage.positions > 1 else ():
+            yield BlockPart(block, stage.channels, stage.channels, 1, height, width)
         incoming = {stage.channels} | (set[int]() if stage.start else incoming)
-    found += [_head(space, channels, height, width) for channels in sorted(incoming)]
-    return tuple(dict.fromkeys(found))
+    for channels in sorted(incoming):
+        yield _head(space, channels, height, width)
 
 
 @lru_cache(maxsize=65536)

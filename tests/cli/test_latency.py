@@ -160,3 +160,12 @@ def test_a_mistake_in_the_table_names_its_place(timed: Path) -> None:
 def test_where_no_table_can_be_written_none_is_measured(timed: Path, place: str) -> None:
     line = refused("latency", "table", "--space", "timed.yaml", "-o", place, cwd=timed)
     assert line == f"output: got {place!r}, allowed: a file in a folder that is there"
+
+
+def test_a_space_of_too_many_parts_is_not_measured(tmp_path: Path) -> None:
+    stages = [{"channels": channels, "positions": 1} for channels in range(8, 88, 2)]
+    space = {"skeleton": "custom", "classes": 4, "input": [1, 8, 8], "stages": stages, "block_types": [1, 2]}
+    spec = {"space": space, "budget": {"params": "10M"}, "data": {"dataset": "digits"}}
+    (tmp_path / "large.yaml").write_text(json.dumps(spec))
+    line = refused("latency", "table", "--space", "large.yaml", "-o", "times.json", cwd=tmp_path)
+    assert line == "space: got '1,611 parts to measure', allowed: at most 1,000"

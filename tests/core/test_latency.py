@@ -253,6 +253,13 @@ def test_a_budget_of_latency_needs_a_table_and_room_for_the_start():
         Search(SPACE, Budget(latency=start - 1), latency_table=TABLE)
 
 
+def test_a_budget_of_latency_holds_for_no_network_of_unknown_latency():
+    assert Budget(latency=9).fits(Cost(5, 5, 9))
+    assert Budget(params=9).fits(Cost(5, 5))
+    with pytest.raises(InvalidSpec, match="a network of unknown latency"):
+        Budget(latency=9).fits(Cost(5, 5))
+
+
 def test_a_table_changes_no_key():
     timed, plain = Search(SPACE, Budget(latency="1s"), latency_table=TABLE), Search(SPACE, Budget(params="1M"))
     assert [e.key for e in timed.ask(5)] == [e.key for e in plain.ask(5)]

@@ -21,7 +21,7 @@ from rcas.budget import format_latency
 from rcas.cli.options import json_option, read_spec, read_table
 from rcas.cli.render import open_console
 from rcas.errors import InvalidSpec
-from rcas.latency import LatencyTable, latency_of_network, parts_of
+from rcas.latency import MOST_BLOCKS, LatencyTable, latency_of_network, parts_of
 from rcas.messages import PartsAnswer, PartsQuestion
 from rcas.runtimes.measuring import time_parts
 from rcas.space import Network, Space
@@ -159,8 +159,12 @@ def _question(spec: Path, threads: int, batch: int, runs: int, *, cpu_time: bool
             "--cpu-time", got=f"{threads} threads", allowed="one thread: the time of others is not seen"
         )
     read = read_spec(spec)
+    space = read.space.build()
+    count = len(parts_of(space))
+    if count > MOST_BLOCKS:
+        raise InvalidSpec("space", got=f"{count:,} parts to measure", allowed=f"at most {MOST_BLOCKS:,}")
     return PartsQuestion(
-        space=read.space.build(),
+        space=space,
         activation=read.training.activation,
         threads=threads,
         batch=batch,
