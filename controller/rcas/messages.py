@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rcas.evaluation import Count, DataSource, Draw, Model, Task
+from rcas.final import FinalDraw, FinalTask
 from rcas.latency import Clock, LatencyTable
 from rcas.space import Space
 from rcas.timing import Times
@@ -28,14 +29,15 @@ WORKER_VARIABLE = "RCAS_WORKER"
 
 
 JOB_VARIABLE = "RCAS_JOB"
-"""Environment variable of a Job's container with an `Assignment` or an `Inquiry` as JSON."""
+"""Environment variable of a Job's container with an `Assignment`, a `FinalAssignment` or an
+`Inquiry` as JSON."""
 
 
 class Question(Model):
-    """What a trainer is asked to describe: a data set as a draw and a space see it."""
+    """What a trainer is asked to describe: a data set as a draw and a space see it; for a final the test set too."""
 
     source: DataSource = DataSource()
-    draw: Draw
+    draw: Draw | FinalDraw
     space: Space | None = None
 
 
@@ -49,6 +51,15 @@ class Assignment(Model):
     """Train this, write the result and the checkpoint there. `result`, `checkpoint`: paths, or s3:// URLs."""
 
     task: Task
+    result: str
+    checkpoint: str
+
+
+class FinalAssignment(Model):
+    """Train this finally; its weights, its result and its checkpoint go there. All three: paths, or s3:// URLs."""
+
+    task: FinalTask
+    weights: str
     result: str
     checkpoint: str
 
