@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rcas.baselines.draws import Draws
 from rcas.baselines.sampling import Sampler
-from rcas.baselines.strategy import BestMeasured
+from rcas.baselines.strategy import BestMeasured, fits
 from rcas.greedy import Problem
 from rcas.space import Network, Space
 
@@ -79,7 +79,9 @@ class Evolution(BestMeasured):
 
     def _allowed(self, network: Network) -> bool:
         most = self.problem.max_blocks
-        return self.fits(network) and (most is None or network.block_count - self.space.start.block_count <= most)
+        return fits(self.problem, network) and (
+            most is None or network.block_count - self.space.start.block_count <= most
+        )
 
 
 def additions(space: Space, network: Network) -> Iterator[Network]:
