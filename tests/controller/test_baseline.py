@@ -16,7 +16,7 @@ from rcas.controller.baseline import News, run_baseline
 from rcas.errors import CorruptState, Fenced, SearchFailed
 from rcas.evaluation import Task
 from rcas.runtimes.base import Attempt
-from rcas.state import Head, baseline_name, checkpoint_name, read_baselines, read_head, result_name
+from rcas.state import Head, baseline_name, checkpoint_name, read_baselines, read_head, read_result, result_name
 
 TRAININGS = 24
 SPEC = a_spec(rules=["UC", "APR"])
@@ -111,6 +111,19 @@ def test_a_crash_at_any_io_changes_no_decision_and_no_count(searched, method, af
         record = baseline(store, method, PatientCluster(store, seed=at), trainings=12)
         assert outcome(record) == outcome(expected), f"crash at call {at}"
         assert record.trained == expected.trained, f"crash at call {at}"
+
+
+def test_a_network_s_accuracy_is_that_over_all_its_replicates(searched):
+    store = a_store(searched)
+    once, thrice = baseline(a_store(searched), trainings=8), baseline(store, trainings=25, replicates=3)
+    assert [name for name, _, _ in thrice.results] == [name for name, _, _ in once.results], "all are drawn at random"
+    assert thrice.asked == 24, "not even one more network fits into 25"
+    for name, correct, total in thrice.results:
+        results = [read_result(store, thrice.key(thrice.space.network(name), seed)) for seed in range(3)]
+        assert (correct, total) == (sum(r.correct for r in results if r), 3000)
+    again = PatientCluster(store)
+    assert baseline(store, cluster=again, trainings=25, replicates=3) == thrice
+    assert again.launched == []
 
 
 def test_more_trainings_go_on_from_those_before(searched):

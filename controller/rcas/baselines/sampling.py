@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rcas.baselines.draws import Draws
-from rcas.baselines.strategy import BestMeasured
+from rcas.baselines.strategy import BestMeasured, fits
 from rcas.greedy import Problem
 from rcas.space import Network, Space
 
@@ -66,7 +66,7 @@ def random_network(problem: Problem, draws: Draws, number: int) -> Network:
             if position in blocks or len(blocks) >= most:
                 continue
             grown = placed(space, {**blocks, position: block})
-            if problem.budget.fits(problem.cost(grown)):
+            if fits(problem, grown):
                 blocks[position], network = block, grown
             else:
                 passed_over.append((position, block))

@@ -20,6 +20,11 @@ Stopped = Literal["trainings", "exhausted", "ended", "single"]
 ended: by its own rules; single: it is one network."""
 
 
+def fits(problem: Problem, network: Network) -> bool:
+    """Whether a network of the problem's space keeps to all budgets."""
+    return problem.budget.fits(problem.cost(network))
+
+
 class Strategy(ABC):
     """One way to choose a network.
 
@@ -82,10 +87,6 @@ class Strategy(ABC):
             raise InvalidSpec("network", got=str(network), allowed="one that ask() has returned")
         if self.known.setdefault(network, accuracy) != accuracy:
             raise Conflict(f"{network} was told as {self.known[network]}, now as {accuracy}")
-
-    def fits(self, network: Network) -> bool:
-        """Whether all budgets hold."""
-        return self.problem.budget.fits(self.problem.cost(network))
 
     def goodness(self, network: Network) -> tuple[Fraction, int, int]:
         """Sorts networks that are known, the best last: accuracy, then fewer params, then fewer MAdds."""

@@ -20,6 +20,7 @@ from rcas.controller.baseline import News, run_baseline
 from rcas.controller.local import available_cores
 from rcas.errors import InvalidSpec
 from rcas.runtimes.local import LocalCluster
+from rcas.search import Search
 from rcas.state import Head
 from rcas.wording import counted, duration, percent
 
@@ -49,7 +50,7 @@ def _complete(context: click.Context, _: click.Parameter, incomplete: str) -> li
     "--trainings",
     type=click.IntRange(1, MOST_TRAININGS),
     metavar="N",
-    help="Networks that each may measure; default: as many as the search measured.",
+    help="Trainings that each may ask for; default: as many as the search took.",
 )
 @click.option(
     "--seeds",
@@ -124,7 +125,7 @@ def _as_many_as(head: Head) -> int:
     if head.state.phase != "Complete":
         got = f"{head.name}, which is {head.state.phase}"
         raise InvalidSpec("search", got=got, allowed="a search that is complete; or say --trainings")
-    return len(head.state.search.results)
+    return Search.from_snapshot(head.state.search).result.evaluations
 
 
 def _runs(method: str, seeds: int) -> Iterator[tuple[Method, int]]:
@@ -165,9 +166,9 @@ def record_json(record: Record) -> dict[str, Any]:
         "seed": record.seed,
         **found,
         "allowed": record.trainings,
-        "asked": len(record.results),
+        "asked": record.asked,
         "trained": record.trained,
-        "reused": len(record.results) - record.trained,
+        "reused": record.asked - record.trained,
         "worker_seconds": record.worker_seconds,
         "stopped": record.stopped,
     }

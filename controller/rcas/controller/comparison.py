@@ -144,7 +144,7 @@ def of_baseline(head: Head, record: Record, store: Store) -> Contender:
     if record.chosen is None:
         raise InvalidSpec("baseline", got=f"{name}, which has no answer", allowed="one that has")
     network, accuracy, _ = record.chosen
-    spent = Spent(len(record.results), record.trained, len(record.results) - record.trained, record.worker_seconds)
+    spent = Spent(len(record.results), record.trained, record.asked - record.trained, record.worker_seconds)
     numbered = f"{name}-{record.seed}" if record.method in DRAWN else name
     return _contender(head, numbered, store, record.space, network, accuracy, spent)._replace(group=name)
 
