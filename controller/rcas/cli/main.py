@@ -15,6 +15,7 @@ from rcas.cli.doctor import doctor
 from rcas.cli.forecast import forecast
 from rcas.cli.logs import logs
 from rcas.cli.look import explain, list_searches, result, status
+from rcas.cli.retrain import retrain
 from rcas.cli.run import run
 from rcas.cli.specs import cost, init, schema, validate
 from rcas.cli.submit import submit
@@ -75,7 +76,7 @@ def completion(shell: str) -> None:
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "On this machine": (demo, run),
     "In a cluster": (submit, watch, logs, pause, resume, set_fields, cancel, delete),
-    "Either": (list_searches, status, result, explain, forecast, doctor),
+    "Either": (list_searches, status, result, explain, forecast, retrain, doctor),
     "Specs and networks": (init, validate, cost, schema),
     "Shell": (completion,),
 }
