@@ -72,7 +72,7 @@ def retrain_locally(
     writer: str,
     watch: Callable[[Retrainer, FinalStep], None],
 ) -> dict[int, FinalResult]:
-    """Train until every seed has its result, or go on where that was left. `watch` is called after every step.
+    """Train until every seed has its result, or go on where that was left.
 
     Args:
         planned: what to train.
@@ -80,6 +80,7 @@ def retrain_locally(
         store: that holds the search.
         place: the same, as the trainers reach it.
         writer: unique to this process.
+        watch: called after every step.
 
     Returns:
         The results by seed.
