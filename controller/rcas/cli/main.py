@@ -22,6 +22,7 @@ from rcas.cli.logs import logs
 from rcas.cli.look import explain, list_searches, result, status
 from rcas.cli.page import page
 from rcas.cli.report import report
+from rcas.cli.retrain import retrain
 from rcas.cli.run import run
 from rcas.cli.specs import cost, init, schema, validate
 from rcas.cli.submit import submit
@@ -82,7 +83,7 @@ def completion(shell: str) -> None:
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "On this machine": (demo, run, baseline, page),
     "In a cluster": (submit, logs, pause, resume, set_fields, cancel, delete),
-    "Either": (list_searches, status, watch, result, explain, report, compare, forecast, doctor),
+    "Either": (list_searches, status, watch, result, explain, report, compare, retrain, forecast, doctor),
     "Specs and networks": (init, validate, cost, schema, latency, export),
     "Shell": (completion,),
 }
