@@ -93,7 +93,7 @@ def test_stages_are_put_onto_the_skeleton_and_the_training_of_another_spec(folde
     [
         ((), "search: got 'one that is not done', allowed: one that is done, or a network by name"),
         (("--network", "5"), "network: got '5', allowed: 2 stages such as 5,1 / 5,1"),
-        (("--network", "1 / 1", "--epochs", 0), "training.epochs: got 0, allowed: greater than or equal to 1"),
+        (("--network", "1 / 1", "--epochs", 0), "training.epochs: got '0', allowed: greater than or equal to 1"),
         (("--network", "1 / 1", "--milestones", "1,x"), "training.milestones[1]: got 'x', allowed: "),
         (("--network", "1 / 1", "--onto", "imagenet"), "--data: got 'nothing', allowed: the folder of the data"),
         (("--network", "1 / 1", "--dataset", "cats"), "dataset: got 'cats', allowed: 'cifar10'"),
