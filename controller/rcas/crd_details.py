@@ -37,6 +37,7 @@ MOST_ITEMS = {
     "spec.space.block_types": 6,
     "spec.rules": 4,
     "status.conditions": 8,
+    "status.finals.results": 100,
 }
 ITEMS, ENTRIES, LENGTH = 64, 64, 1024
 
@@ -76,6 +77,7 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
     ),
 }
+RULES["spec.retrain.training"] = RULES["spec.training"]
 COUNT_RULE = (
     f"type(self) == int || (self.matches('[1-9]') && self.matches(r'{COUNT_PATTERN}'))",
     "a positive count such as 3.4M, 300k or 2_400_000 (suffixes k, M, G)",
@@ -137,6 +139,7 @@ MEANINGS = {
     "status.stateRef": "Where the state of the search lies.",
     "status.stateRef.url": "The object store.",
     "status.stateRef.name": "Name of the search in that store.",
+    "status.finals": "The final trainings that spec.retrain asks for.",
     "status.observedGeneration": "The resource's generation that the status is about.",
 }
 

@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import click
 from pydantic import ValidationError
@@ -89,14 +89,14 @@ def retrain(
     head = place.head(search)
     spec = head.state.spec
     target = None if onto is None or onto in PAPER_SKELETONS else read_spec(Path(onto))
-    paper = onto if onto in PAPER_SKELETONS else None
+    paper: Literal["cifar", "imagenet"] | None = None if target else cast(Any, onto)
     base = target or spec
-    skeleton: Any = paper or base.space.skeleton
+    skeleton: Skeleton = paper or base.space.skeleton
     given = {"epochs": epochs, "lr": lr, "milestones": _milestones(milestones), "batch_size": batch_size}
     training = _training(skeleton, base.training, protocol, given)
     wish = Retraining(
         network=network,
-        onto=paper,  # pyright: ignore[reportArgumentType]
+        onto=paper,
         seeds=seeds,
         training=training,
         data=_data(base, paper, dataset, data, train_per_class),
@@ -127,16 +127,19 @@ def _milestones(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
-def _training(skeleton: Skeleton, base: Training, path: Path | None, options: Mapping[str, Any]) -> Training:
-    """The schedule for the skeleton, with the fields of a file and then of the command line in their places.
+def _training(skeleton: Skeleton, base: Training, path: Path | None, options: Mapping[str, Any]) -> Training | None:
+    """The fields of a file, and before them those of the command line; None if there are none.
 
     Raises:
         InvalidSpec: a field that is unknown, or a value that is not allowed.
     """
     given: dict[str, Any] = parse_fields(read_text(path), str(path)) if path else {}
     given |= {name: value for name, value in options.items() if value is not None}
+    for name in given.keys() - Training.model_fields.keys():
+        raise InvalidSpec(f"training.{name}", got="an unknown field", allowed=", ".join(Training.model_fields))
     try:
-        return final_training(skeleton, base, given)
+        final_training(skeleton, base, given)
+        return Training.model_validate(given) if given else None
     except ValidationError as error:
         found = explain(error, given)
         raise InvalidSpec(f"training.{found.field}", got=found.got, allowed=found.allowed) from None
