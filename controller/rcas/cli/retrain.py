@@ -9,14 +9,15 @@ import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 from pydantic import ValidationError
 
 from rcas.cli.finals import FinalProgress, final_json, print_finals, print_plan
 from rcas.cli.options import json_option, read_spec, read_text
-from rcas.cli.places import Place, StorePlace, place_options, search_argument
+from rcas.cli.places import ClusterPlace, Place, StorePlace, place_options, search_argument
+from rcas.cli.retrain_remotely import retrain_remotely
 from rcas.clock import SystemClock
 from rcas.controller.local_finals import plan, retrain_locally
 from rcas.errors import InvalidSpec
@@ -28,6 +29,9 @@ from rcas.search import Search
 from rcas.spec import SearchSpec, explain, parse_fields
 from rcas.stores.file import FileStore
 from rcas.stores.opening import open_store
+
+if TYPE_CHECKING:
+    from rcas.runtimes.kubernetes.remote import Remote
 
 PAPER_SKELETONS = ("cifar", "imagenet")
 _PAPER_DATA = {"cifar": "cifar100", "imagenet": "imagefolder"}
@@ -86,8 +90,9 @@ def retrain(
 
     The same command goes on where it was, whatever ended it. What is trained already is not trained again.
     """
-    head = place.head(search)
-    spec = head.state.spec
+    spec = (
+        place.head(search).state.spec if isinstance(place, StorePlace) else _of_cluster(place).search(search).spec()
+    )
     target = None if onto is None or onto in PAPER_SKELETONS else read_spec(Path(onto))
     paper: Literal["cifar", "imagenet"] | None = None if target else cast(Any, onto)
     base = target or spec
@@ -102,7 +107,14 @@ def retrain(
         data=_data(base, paper, dataset, data, train_per_class),
     )
     if not isinstance(place, StorePlace):
-        raise InvalidSpec("place", got="a cluster", allowed="a store: --store FOLDER or --store s3://bucket/prefix")
+        given = {"--onto": target and onto, "--threads": threads, "--parallelism": parallelism}
+        given["--device"] = None if device == "auto" else device
+        for option, value in given.items():
+            if value is not None:
+                raise InvalidSpec(option, got=value, allowed="only with --store, for trainings on this machine")
+        retrain_remotely(_of_cluster(place), search, wish, as_json=as_json)
+        return
+    head = place.head(search)
     store = open_store(place.url, create=False)
     where = S3Location.parse(place.url) if place.url.startswith(SCHEME) else FileStore(place.url)
     planned = plan(wish, head, target=target, device=device, threads=threads, parallelism=parallelism)
@@ -121,6 +133,11 @@ def retrain(
         click.echo(json.dumps(final_json(search, planned.final, results, known)))
     else:
         print_finals(search, planned.final, results, known, place.url)
+
+
+def _of_cluster(place: Place) -> Remote:
+    assert isinstance(place, ClusterPlace)
+    return place.remote
 
 
 def _milestones(text: str | None) -> tuple[str, ...] | None:
