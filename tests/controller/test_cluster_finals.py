@@ -87,8 +87,6 @@ def test_it_is_settled_until_the_spec_changes(lab):
 def test_another_controller_goes_on_where_the_first_was_killed(lab):
     ask(lab, {"seeds": 2, "training": {"epochs": 2}})
     lab.turn(2)
-    second = Lab(store=lab.store)
-    second.server, second.clock = lab.server, lab.clock
     lab.operator._reconcilers.clear()
     until(lab, "Complete")
     assert len({order.task.key for order in final_jobs(lab)}) == 2

@@ -14,8 +14,8 @@ from rcas.controller.metrics import Metrics
 from rcas.controller.operator import Operator, _watched
 from rcas.controller.reconcile import World
 from rcas.evaluation import Description
-from rcas.location import S3Location
 from rcas.final import FinalDraw
+from rcas.location import S3Location
 from rcas.messages import JOB_VARIABLE, Assignment, FinalAssignment, Inquiry
 from rcas.pod import PodSpec
 from rcas.runtimes.kubernetes.api import Api, RateLimit
