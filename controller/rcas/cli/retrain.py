@@ -64,7 +64,13 @@ _PAPER_DATA = {"cifar": "cifar100", "imagenet": "imagefolder"}
 @click.option("--dataset", metavar="NAME", help="Another data set, such as cifar10 or imagefolder.")
 @click.option("--data", metavar="PATH", help="Where the data lie, if not where the search had them.")
 @click.option("--train-per-class", type=click.IntRange(1), metavar="N", help="Train on at most N images per class.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="auto takes a GPU if there is one.",
+)
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of one training; default: the search's.")
 @click.option("--parallelism", type=click.IntRange(1, 1024), help="Trainings at once.")
 def retrain(
