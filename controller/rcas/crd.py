@@ -184,7 +184,8 @@ def _resolved(node: Schema, definitions: dict[str, Schema]) -> Schema:
 def _description(node: Schema, path: str) -> str:
     text = details.MEANINGS.get(path) or described(node.get("description", ""))[0]
     default = node.get("default")
-    if not text or path.startswith("status") or default is None or default in ([], {}):
+    told_elsewhere = path.startswith(("status", "spec.retrain.training"))
+    if not text or told_elsewhere or default is None or default in ([], {}):
         return text
     return f"{text} Default: {default if isinstance(default, str) else json.dumps(default)}."
 

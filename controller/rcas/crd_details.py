@@ -40,6 +40,7 @@ MOST_ITEMS = {
     "spec.latency.table.blocks": latency.MOST_BLOCKS,
     "spec.latency.table.heads": latency.MOST_HEADS,
     "status.conditions": 8,
+    "status.finals.results": 100,
 }
 ITEMS, ENTRIES, LENGTH = 64, 64, 1024
 
@@ -88,6 +89,7 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
     ),
 }
+RULES["spec.retrain.training"] = RULES["spec.training"]
 COUNT_RULE = (
     f"type(self) == int || (self.matches('[1-9]') && self.matches(r'{COUNT_PATTERN}'))",
     "a positive count such as 3.4M, 300k or 2_400_000 (suffixes k, M, G)",
@@ -150,6 +152,7 @@ MEANINGS = {
     "status.stateRef": "Where the state of the search lies.",
     "status.stateRef.url": "The object store.",
     "status.stateRef.name": "Name of the search in that store.",
+    "status.finals": "The final trainings that spec.retrain asks for.",
     "status.observedGeneration": "The resource's generation that the status is about.",
 }
 

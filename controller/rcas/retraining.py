@@ -38,7 +38,9 @@ class Retraining(Model):
         default=None, description="Put its stages onto this skeleton of the paper; needs data."
     )
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = Field(default=3, description="How many trainings.")
-    training: Training | None = Field(default=None, description="Default: the paper's schedule for the skeleton.")
+    training: Training | None = Field(
+        default=None, description="Fields to take instead of the paper's schedule for the skeleton."
+    )
     data: RetrainingData | None = Field(default=None, description="Default: the data set of the search.")
 
     def draw(self, spec: SearchSpec) -> FinalDraw:
@@ -92,7 +94,7 @@ class Retraining(Model):
         skeleton: Skeleton = self.onto or base.space.skeleton
         protocol = FinalProtocol(
             draw=self.draw(target or spec),
-            training=self.training or final_training(skeleton, base.training, {}),
+            training=self.schedule(skeleton, base.training),
             data_sha256=found.data_sha256,
             test_sha256=found.test_sha256,
             device="cuda" if found.gpus and device != "cpu" else "cpu",
@@ -108,6 +110,11 @@ class Retraining(Model):
             source=self.source(target or spec),
             seeds=self.seeds,
         )
+
+    def schedule(self, skeleton: Skeleton, base: Training) -> Training:
+        """The paper's schedule with the fields that are given in their places. `base`: the search's training."""
+        given = self.training.model_dump(exclude_unset=True) if self.training else {}
+        return final_training(skeleton, base, given)
 
     def chosen(self, search: Search) -> tuple[Literal["best", "highest", "given"], Network]:
         """The network that is meant.

@@ -99,6 +99,11 @@ def description_name(search: str) -> str:
     return f"searches/{search}/description.json"
 
 
+def final_description_name(search: str, generation: int) -> str:
+    """Object name of what a trainer found in the data of the final training that this generation asks for."""
+    return f"searches/{search}/finals-{generation}.description.json"
+
+
 def checkpoint_name(key: str) -> str:
     """Object name of the checkpoint of an evaluation under way."""
     return f"checkpoints/{key}.pt"
@@ -168,7 +173,12 @@ def read_description(store: Store, search: str) -> Description | None:
     Raises:
         CorruptState: the object there is not a description, or larger than 64 KiB.
     """
-    return _read_small(store, Description, description_name(search), "a description")
+    return read_description_at(store, description_name(search))
+
+
+def read_description_at(store: Store, name: str) -> Description | None:
+    """What a trainer wrote of data into the object `name`; see `read_description`."""
+    return _read_small(store, Description, name, "a description")
 
 
 def read_baselines(store: Store, search: str) -> list[Record]:

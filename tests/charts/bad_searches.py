@@ -237,6 +237,8 @@ CHANGES: dict[str, Change] = {
     "limits-added": Change(BASE, {**BASE, "limits": {"hours": 3}}),
     "resumed": Change(FULL, {**FULL, "pause": False}),
     "paused": Change(BASE, {**BASE, "pause": True}),
+    "retrained": Change(BASE, {**BASE, "retrain": {"seeds": 2, "training": {"epochs": 5}}}),
+    "retrained-otherwise": Change({**BASE, "retrain": {"seeds": 2}}, {**BASE, "retrain": {"network": "highest"}}),
     "cancelled": Change(BASE, {**BASE, "cancel": True}),
     "nothing": Change(FULL, FULL),
     "uncancelled": Change({**BASE, "cancel": True}, {**BASE, "cancel": False}, "spec.cancel", "stays cancelled"),

@@ -9,14 +9,15 @@ import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 from pydantic import ValidationError
 
 from rcas.cli.finals import FinalProgress, final_json, print_finals, print_plan
 from rcas.cli.options import json_option, read_spec, read_text
-from rcas.cli.places import Place, StorePlace, place_options, search_argument
+from rcas.cli.places import ClusterPlace, Place, StorePlace, place_options, search_argument
+from rcas.cli.retrain_remotely import retrain_remotely
 from rcas.clock import SystemClock
 from rcas.controller.local_finals import plan, retrain_locally
 from rcas.errors import InvalidSpec
@@ -28,6 +29,9 @@ from rcas.search import Search
 from rcas.spec import SearchSpec, explain, parse_fields
 from rcas.stores.file import FileStore
 from rcas.stores.opening import open_store
+
+if TYPE_CHECKING:
+    from rcas.runtimes.kubernetes.remote import Remote
 
 PAPER_SKELETONS = ("cifar", "imagenet")
 _PAPER_DATA = {"cifar": "cifar100", "imagenet": "imagefolder"}
@@ -60,7 +64,13 @@ _PAPER_DATA = {"cifar": "cifar100", "imagenet": "imagefolder"}
 @click.option("--dataset", metavar="NAME", help="Another data set, such as cifar10 or imagefolder.")
 @click.option("--data", metavar="PATH", help="Where the data lie, if not where the search had them.")
 @click.option("--train-per-class", type=click.IntRange(1), metavar="N", help="Train on at most N images per class.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="auto takes a GPU if there is one.",
+)
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of one training; default: the search's.")
 @click.option("--parallelism", type=click.IntRange(1, 1024), help="Trainings at once.")
 def retrain(
@@ -86,23 +96,31 @@ def retrain(
 
     The same command goes on where it was, whatever ended it. What is trained already is not trained again.
     """
-    head = place.head(search)
-    spec = head.state.spec
+    spec = (
+        place.head(search).state.spec if isinstance(place, StorePlace) else _of_cluster(place).search(search).spec()
+    )
     target = None if onto is None or onto in PAPER_SKELETONS else read_spec(Path(onto))
-    paper = onto if onto in PAPER_SKELETONS else None
+    paper: Literal["cifar", "imagenet"] | None = None if target else cast(Any, onto)
     base = target or spec
-    skeleton: Any = paper or base.space.skeleton
+    skeleton: Skeleton = paper or base.space.skeleton
     given = {"epochs": epochs, "lr": lr, "milestones": _milestones(milestones), "batch_size": batch_size}
     training = _training(skeleton, base.training, protocol, given)
     wish = Retraining(
         network=network,
-        onto=paper,  # pyright: ignore[reportArgumentType]
+        onto=paper,
         seeds=seeds,
         training=training,
         data=_data(base, paper, dataset, data, train_per_class),
     )
     if not isinstance(place, StorePlace):
-        raise InvalidSpec("place", got="a cluster", allowed="a store: --store FOLDER or --store s3://bucket/prefix")
+        given = {"--onto": target and onto, "--threads": threads, "--parallelism": parallelism}
+        given["--device"] = None if device == "auto" else device
+        for option, value in given.items():
+            if value is not None:
+                raise InvalidSpec(option, got=value, allowed="only with --store, for trainings on this machine")
+        retrain_remotely(_of_cluster(place), search, wish, as_json=as_json)
+        return
+    head = place.head(search)
     store = open_store(place.url, create=False)
     where = S3Location.parse(place.url) if place.url.startswith(SCHEME) else FileStore(place.url)
     planned = plan(wish, head, target=target, device=device, threads=threads, parallelism=parallelism)
@@ -123,20 +141,28 @@ def retrain(
         print_finals(search, planned.final, results, known, place.url)
 
 
+def _of_cluster(place: Place) -> Remote:
+    assert isinstance(place, ClusterPlace)
+    return place.remote
+
+
 def _milestones(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
-def _training(skeleton: Skeleton, base: Training, path: Path | None, options: Mapping[str, Any]) -> Training:
-    """The schedule for the skeleton, with the fields of a file and then of the command line in their places.
+def _training(skeleton: Skeleton, base: Training, path: Path | None, options: Mapping[str, Any]) -> Training | None:
+    """The fields of a file, and before them those of the command line; None if there are none.
 
     Raises:
         InvalidSpec: a field that is unknown, or a value that is not allowed.
     """
     given: dict[str, Any] = parse_fields(read_text(path), str(path)) if path else {}
     given |= {name: value for name, value in options.items() if value is not None}
+    for name in given.keys() - Training.model_fields.keys():
+        raise InvalidSpec(f"training.{name}", got="an unknown field", allowed=", ".join(Training.model_fields))
     try:
-        return final_training(skeleton, base, given)
+        final_training(skeleton, base, given)
+        return Training.model_validate(given) if given else None
     except ValidationError as error:
         found = explain(error, given)
         raise InvalidSpec(f"training.{found.field}", got=found.got, allowed=found.allowed) from None

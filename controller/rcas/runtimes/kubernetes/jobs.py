@@ -53,9 +53,9 @@ def evaluation_job(search: Resource, pod: PodSpec, store: S3Location, attempt: s
     )
 
 
-def describe_job(search: Resource, pod: PodSpec, inquiry: Inquiry) -> Object:
-    """The Job that looks at the data before the search begins."""
-    return _job(search, pod, "describe", inquiry.model_dump_json(), {}, {}, retries=DESCRIBE_RETRIES)
+def describe_job(search: Resource, pod: PodSpec, inquiry: Inquiry, attempt: str = "describe") -> Object:
+    """The Job that looks at the data before the search, or a final training, begins."""
+    return _job(search, pod, attempt, inquiry.model_dump_json(), {}, {}, retries=DESCRIBE_RETRIES)
 
 
 def job_name(search: Resource, attempt: str) -> str:
