@@ -18,13 +18,13 @@ class Difference(NamedTuple):
     Attributes:
         mean: of the paired differences. deviation: their standard deviation; None for a single one.
         half_width: of the 95% interval of the mean by Student's t; None for a single one.
-        count: repetitions.
+        repetitions: how many.
     """
 
     mean: float
     deviation: float | None
     half_width: float | None
-    count: int
+    repetitions: int
 
     @property
     def verdict(self) -> Verdict:

@@ -187,7 +187,7 @@ def test_random_blocks_that_no_budget_leaves_room_for_are_refused():
 
 
 def test_the_last_blocks_are_taken_off_the_path_that_won():
-    search = Search(SPACE, Budget(params="60k"), max_blocks=4)
+    search = Search(SPACE, Budget(params="200k"), max_blocks=4)
     while not search.done:
         for evaluation in search.ask(8):
             blocks = sum(map(sum, evaluation.network.stages))
