@@ -78,8 +78,8 @@ def methods(record: Record) -> Table:
         "draw of training and validation images. *Chosen by*: the validation accuracy that picked the network, the "
         "largest of many noisy ones, so too high. *Other seeds*: the same short training from seeds that picked "
         "nothing. *Ahead by*: paired difference in percentage points with its 95% interval (Student's t). "
-        "*Trainings*: distinct networks that the method asked for in one repetition; *time*: theirs in seconds of one "
-        "worker, those included that the store already had from another method. MobileNetV2 is no search: one "
+        "*Trainings*: distinct networks that the method asked for in one repetition; *time*: theirs in seconds of "
+        "one worker, those included that the store already had from another method. MobileNetV2 is no search: one "
         "layout, scaled to the budgets."
     )
     return Table("methods", "Methods at the same number of trainings", columns, tuple(rows), note)
@@ -114,8 +114,8 @@ def claims(record: Record) -> Table:
     columns = ("claim of the paper", "there", "here, by other seeds", "", "here, after final training", "")
     note = (
         f"Paired differences in percentage points over {len(record.repetitions)} repetitions with their 95% "
-        "interval. A claim *shows* only if the whole interval lies on its side of zero. Where it *does not show*, it may still "
-        "be true: so few repetitions tell apart only large differences."
+        "interval. A claim *shows* only if the whole interval lies on its side of zero. Where it *does not show*, "
+        "it may still be true: so few repetitions tell apart only large differences."
     )
     return Table("claims", "The paper's claims", columns, tuple(_claim_rows(record)), note)
 
