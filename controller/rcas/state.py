@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import Field, ValidationError
 
+from rcas.baselines.methods import METHODS
+from rcas.baselines.record import Record
 from rcas.errors import Conflict, CorruptState, Fenced, Unavailable, one_line
 from rcas.evaluation import RESULT_LIMIT_BYTES, Description, Model, Protocol, Result
 from rcas.snapshot import Snapshot
@@ -120,6 +122,15 @@ def checkpoint_name(key: str) -> str:
     return f"checkpoints/{key}.pt"
 
 
+def baseline_name(search: str, method: str, seed: int) -> str:
+    """Object name of the record of a baseline of `search`."""
+    return f"{_baselines(search)}{method}-{seed}.json"
+
+
+def _baselines(search: str) -> str:
+    return f"searches/{search}/baselines/"
+
+
 def read_head(store: Store, search: str) -> Head | None:
     """The head of `search`, or None if there is none.
 
@@ -149,6 +160,31 @@ def read_description(store: Store, search: str) -> Description | None:
         CorruptState: the object there is not a description, or larger than 64 KiB.
     """
     return _read_small(store, Description, description_name(search), "a description")
+
+
+def read_baselines(store: Store, search: str) -> list[Record]:
+    """Records of the baselines of `search` that have ended, by method and seed.
+
+    Raises:
+        CorruptState: an object among them is no such record.
+    """
+    names = [name for name in store.names(_baselines(search)) if name.endswith(".json")]
+    records = [
+        record for name in names if (stored := store.get(name)) and (record := parse_baseline(stored.data, name))
+    ]
+    return sorted((record for record in records if record.stopped), key=lambda r: (METHODS.index(r.method), r.seed))
+
+
+def parse_baseline(data: bytes, name: str) -> Record:
+    """The record in the bytes of the object `name`.
+
+    Raises:
+        CorruptState: it is not what a baseline wrote.
+    """
+    record = _parse(Record, data, name, "the record of a baseline")
+    if baseline_name(record.search, record.method, record.seed) != name:
+        raise CorruptState(f"{name} is the record of another baseline")
+    return record
 
 
 def _read_small(store: Store, model: type[M], name: str, what: str) -> M | None:
