@@ -12,6 +12,7 @@ from rcas.space import Network, Space
 
 DatasetName = Literal["cifar10", "cifar100", "fashion-mnist", "mnist", "svhn", "imagefolder", "digits"]
 Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 RESULT_LIMIT_BYTES = 65_536
@@ -94,7 +95,7 @@ class Protocol(Model):
     @property
     def sha256(self) -> str:
         """Identity of the protocol."""
-        return _sha256(self.model_dump(mode="json"))
+        return sha256_of(self.model_dump(mode="json"))
 
 
 def evaluation_key(space: Space, network: Network, protocol_sha256: str, replicate: int = 0) -> str:
@@ -112,7 +113,7 @@ def evaluation_key(space: Space, network: Network, protocol_sha256: str, replica
         head.channels,
         space.num_classes,
     ]
-    return _sha256({"network": built, "protocol": protocol_sha256, "replicate": replicate})
+    return sha256_of({"network": built, "protocol": protocol_sha256, "replicate": replicate})
 
 
 class DataSource(Model):
@@ -198,8 +199,30 @@ class Result(Model):
         return self
 
 
+class Attempts(Model):
+    """What has been tried for one evaluation that has no result yet: committed before it is launched.
+
+    Attributes:
+        network: its block types.
+        started: attempts launched so far.
+        failed: how many of them ended in failure; interruptions are none.
+        counted: number of the last attempt whose end is counted.
+        last_words: of the last failure.
+    """
+
+    network: str
+    started: Natural = 0
+    failed: Natural = 0
+    counted: Natural = 0
+    last_words: str = ""
+
+
 class Description(Model):
-    """What a trainer finds on its machine: fills the protocol's fields that a spec cannot know."""
+    """What a trainer finds on its machine: fills the protocol's fields that a spec cannot know.
+
+    Attributes:
+        test_sha256, test_images: of the test set, if a final training asks.
+    """
 
     data_sha256: Sha256
     input: tuple[Seen, Seen, Seen]
@@ -207,7 +230,10 @@ class Description(Model):
     train_images: Annotated[Seen, Field(ge=1)]
     gpus: Seen
     versions: Versions
+    test_sha256: Sha256 | None = None
+    test_images: Annotated[Seen, Field(ge=1)] | None = None
 
 
-def _sha256(value: Any) -> str:
+def sha256_of(value: Any) -> str:
+    """The hash of a value of JSON, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
