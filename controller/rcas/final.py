@@ -237,6 +237,6 @@ def final_training(
     if schedule.lr is not None:
         fields["lr"] = schedule.lr
     if isinstance(epochs, int):
-        steps = (max(1, round(share * epochs)) for share in schedule.milestones)
-        fields["milestones"] = tuple(dict.fromkeys(steps))
+        steps = dict.fromkeys(max(1, round(share * epochs)) for share in schedule.milestones)
+        fields["milestones"] = tuple(step for step in steps if step < epochs)
     return Training.model_validate({**base.model_dump(), **fields, **given})

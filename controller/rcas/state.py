@@ -104,6 +104,13 @@ def checkpoint_name(key: str) -> str:
     return f"checkpoints/{key}.pt"
 
 
+def search_names(store: Store) -> list[str]:
+    """Names of the searches in `store`; those of a cluster are `namespace/name/uid`."""
+    suffix = head_name("").removeprefix("searches/")
+    names = (name.removeprefix("searches/") for name in store.names("searches/"))
+    return [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
+
+
 def baseline_name(search: str, method: str, seed: int) -> str:
     """Object name of the record of a baseline of `search`."""
     return f"{_baselines(search)}{method}-{seed}.json"

@@ -1,4 +1,4 @@
-"""Random choices that are functions of a seed and of counters: the same in every process, whatever was drawn before."""
+"""Random choices as functions of a seed and of counters: the same in every process, whatever was drawn before."""
 
 from __future__ import annotations
 

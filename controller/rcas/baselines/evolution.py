@@ -1,7 +1,10 @@
-"""Regularised evolution (Real, Aggarwal, Huang, Le: Regularized Evolution for Image Classifier Architecture Search, 2019).
+"""Regularised evolution (Real et al.: Regularized Evolution for Image Classifier Architecture Search, 2019).
 
 The first networks are random ones. After that each network is a child: of a few members of the population, drawn at
 random, the most accurate is changed a little. The child joins, the oldest leaves, however good it was.
+
+Unlike there, a budget binds. A changed network is filled up to it with random blocks, as the first ones are: one with
+room left would lose by its size alone, and a block could never be exchanged for two.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rcas.baselines.draws import Draws
 from rcas.baselines.sampling import Sampler
-from rcas.baselines.strategy import BestMeasured
+from rcas.baselines.strategy import BestMeasured, fits
 from rcas.greedy import Problem
 from rcas.space import Network, Space
 
@@ -19,12 +22,15 @@ POPULATION = 16
 SAMPLE = 4
 """Members drawn for each child, a quarter of the population as in the paper."""
 IN_FLIGHT = 4
-"""Child i is made of what is known after network i - IN_FLIGHT, so that as many can train at once. It is a constant, and
-not the number of workers, because it changes which children there are."""
+"""Child i is made of what is known after network i - IN_FLIGHT, so that as many can train at once. It is a constant,
+and not the number of workers, because it changes which children there are."""
+
+REDRAWS = 50
+"""So many changes of one parent without a new child, and another parent is taken."""
 
 
 class Evolution(BestMeasured):
-    """The first `POPULATION` networks are those of `RandomSearch` with the same seed, so stored results are shared."""
+    """The first `POPULATION` networks are those of `RandomSearch` with the same seed: stored results are shared."""
 
     def __init__(self, problem: Problem, limit: int, seed: int) -> None:
         super().__init__(problem, limit)
@@ -49,19 +55,33 @@ class Evolution(BestMeasured):
                 self._append(child)
 
     def _child(self, number: int, population: Sequence[Network]) -> Network | None:
-        """The child of the tournament's winner; of the next best member if every child of it is known or too large."""
+        """Of the tournament's winner; of the next best if every child of it is known already."""
         sample = self._draws.shuffled(population, number, "sample")[:SAMPLE]
         ranked = sorted(population, key=self.goodness, reverse=True)
         for parent in (*sorted(sample, key=self.goodness, reverse=True), *(n for n in ranked if n not in sample)):
-            for kind in self._draws.shuffled(CHANGES, number, parent, "kind"):
-                children = [n for n in kind(self.space, parent) if n not in self._order and self._allowed(n)]
-                if children:
-                    return self._draws.choice(children, number, parent, kind.__name__)
+            for attempt in range(REDRAWS):
+                kind = self._draws.choice(CHANGES, number, parent, attempt, "kind")
+                changed = [network for network in kind(self.space, parent) if self._allowed(network)]
+                if changed:
+                    child = self._draws.choice(changed, number, parent, attempt, "change")
+                    child = self._filled(child, number, parent, attempt)
+                    if child not in self._order:
+                        return child
         return None
+
+    def _filled(self, network: Network, *counters: object) -> Network:
+        """The network with blocks added at random until none fits."""
+        while True:
+            grown = [larger for larger in additions(self.space, network) if self._allowed(larger)]
+            if not grown:
+                return network
+            network = self._draws.choice(grown, *counters, "fill", network.block_count)
 
     def _allowed(self, network: Network) -> bool:
         most = self.problem.max_blocks
-        return self.fits(network) and (most is None or network.block_count - self.space.start.block_count <= most)
+        return fits(self.problem, network) and (
+            most is None or network.block_count - self.space.start.block_count <= most
+        )
 
 
 def additions(space: Space, network: Network) -> Iterator[Network]:
@@ -95,7 +115,7 @@ def moves(space: Space, network: Network) -> Iterator[Network]:
 
 
 CHANGES: tuple[Callable[[Space, Network], Iterator[Network]], ...] = (additions, removals, replacements, moves)
-"""One of them is drawn for a child, then one of its results that fits and is new, each equally likely."""
+"""One of them is drawn for a child, then one of its results that fits, each equally likely."""
 
 
 def _movable(space: Space, network: Network) -> Iterator[tuple[int, int]]:

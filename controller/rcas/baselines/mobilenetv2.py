@@ -1,11 +1,13 @@
-"""MobileNetV2's layout (Sandler et al., 2018) made as wide as the budget allows: one network of a space of its own."""
+"""MobileNetV2's layout (Sandler et al., 2018), as wide as the budget allows: one network of a space of its own."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 from fractions import Fraction
 
 from rcas.baselines.strategy import Strategy
+from rcas.costs import Cost
 from rcas.errors import InvalidSpec
 from rcas.greedy import Problem
 from rcas.space import Network, Space, Stage
@@ -47,14 +49,22 @@ def widest(problem: Problem) -> Space:
     """The space whose start network is the widest MobileNetV2 that fits.
 
     Raises:
-        InvalidSpec: not even the narrowest fits.
+        InvalidSpec: not even the narrowest fits, or there is a budget of latency: no table has its parts.
     """
-    # A wider network can cost less, where two widths become equal and a shortcut needs no convolution: so no bisection.
-    for steps in range(WIDEST * STEPS, 0, -1):
-        space = scaled(problem.space, Fraction(steps, STEPS))
-        if problem.budget.fits(space.cost(space.start)):
-            return space
-    narrowest = space.cost(space.start)
+    if problem.budget.latency is not None:
+        allowed = "random, evolution or greedy, because the table of latencies has none of its parts"
+        raise InvalidSpec("method", got="mobilenetv2", allowed=allowed)
+
+    def space(steps: int) -> Space:
+        return scaled(problem.space, Fraction(steps, STEPS))
+
+    # A wider network can cost less, where two widths become equal and a shortcut needs no convolution. But shortcuts
+    # are less than half of the cost: what is twice too large is so at every width above.
+    widths = range(1, WIDEST * STEPS + 1)
+    for steps in reversed(widths[: bisect_left(widths, True, key=lambda steps: not _fits(problem, space(steps), 2))]):
+        if _fits(problem, space(steps)):
+            return space(steps)
+    narrowest = space(1).cost(space(1).start)
     raise InvalidSpec(
         "method",
         got="mobilenetv2",
@@ -62,12 +72,18 @@ def widest(problem: Problem) -> Space:
     )
 
 
+def _fits(problem: Problem, space: Space, times: int = 1) -> bool:
+    """Whether the start network of `space` costs at most so many times the budget."""
+    cost = space.cost(space.start)
+    return problem.budget.fits(Cost(cost.params // times, cost.madds // times))
+
+
 def scaled(skeleton: Space, width: Fraction) -> Space:
     """The layout at `width` between the stem and the head of `skeleton`, all positions filled.
 
-    Channels are rounded to whole ones. It halves the resolution as often as the skeleton does, where that is possible:
-    as the paper does for CIFAR, by giving up strides from the input on. Neighbouring stages that have become equal are
-    one stage, because their blocks are.
+    Channels are rounded to whole ones. It halves the resolution as often as the skeleton does, where that is
+    possible: as the paper does for CIFAR, by giving up strides from the input on. Neighbouring stages that have
+    become equal are one stage, because their blocks are.
     """
     halvings = sum(stage.stride == 2 for stage in skeleton.stages)
     halving = CAN_HALVE[max(0, len(CAN_HALVE) - halvings) :]

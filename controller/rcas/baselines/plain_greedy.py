@@ -19,7 +19,7 @@ class PlainGreedy(Strategy):
 
     def __init__(self, problem: Problem, limit: int, rules: Iterable[Rule]) -> None:
         super().__init__(problem, limit)
-        self._states = {rule: start(problem, rule) for rule in rules}
+        self._states: dict[Rule, RuleState] = {rule: start(problem, rule) for rule in rules}
         self._cut_short = set[Rule]()
 
     @property

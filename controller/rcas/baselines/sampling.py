@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rcas.baselines.draws import Draws
-from rcas.baselines.strategy import BestMeasured
+from rcas.baselines.strategy import BestMeasured, fits
 from rcas.greedy import Problem
 from rcas.space import Network, Space
 
@@ -56,7 +56,7 @@ def random_network(problem: Problem, draws: Draws, number: int) -> Network:
     position is free and the network with it fits; this is repeated until nothing more is taken, for a block can lower
     the cost of what comes after it. `max_blocks` holds here too.
     """
-    space, budget = problem.space, problem.budget
+    space = problem.space
     blocks, network = start_blocks(space), space.start
     most = len(blocks) + (len(space.elements) if problem.max_blocks is None else problem.max_blocks)
     remaining = draws.shuffled(space.elements, number)
@@ -66,7 +66,7 @@ def random_network(problem: Problem, draws: Draws, number: int) -> Network:
             if position in blocks or len(blocks) >= most:
                 continue
             grown = placed(space, {**blocks, position: block})
-            if budget.fits(space.cost(grown)):
+            if fits(problem, grown):
                 blocks[position], network = block, grown
             else:
                 passed_over.append((position, block))

@@ -13,11 +13,16 @@ from typing import Literal
 
 from rcas.errors import Conflict, InvalidSpec
 from rcas.greedy import Problem
-from rcas.space import Network, Space
+from rcas.space import Network
 
 Stopped = Literal["trainings", "exhausted", "ended", "single"]
 """trainings: all that it may have are used; exhausted: it finds no network that it has not measured;
 ended: by its own rules; single: it is one network."""
+
+
+def fits(problem: Problem, network: Network) -> bool:
+    """Whether a network of the problem's space keeps to all budgets."""
+    return problem.budget.fits(problem.cost(network))
 
 
 class Strategy(ABC):
@@ -45,7 +50,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def _extend(self, waiting: int) -> None:
-        """Put what the results so far settle into the order, until `waiting` in it have no result, or say `_stopped`."""
+        """Put into the order what the results so far settle, until `waiting` have no result, or set `_stopped`."""
 
     @property
     @abstractmethod
@@ -82,10 +87,6 @@ class Strategy(ABC):
             raise InvalidSpec("network", got=str(network), allowed="one that ask() has returned")
         if self.known.setdefault(network, accuracy) != accuracy:
             raise Conflict(f"{network} was told as {self.known[network]}, now as {accuracy}")
-
-    def fits(self, network: Network) -> bool:
-        """Whether all budgets hold."""
-        return self.problem.budget.fits(self.space.cost(network))
 
     def goodness(self, network: Network) -> tuple[Fraction, int, int]:
         """Sorts networks that are known, the best last: accuracy, then fewer params, then fewer MAdds."""

@@ -6,7 +6,7 @@ trained itself must be remembered: it is written before they are launched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,7 +15,7 @@ from rcas.baselines.record import Record
 from rcas.baselines.strategy import Strategy
 from rcas.controller.trainings import Trainings, result_of
 from rcas.errors import Conflict, Fenced
-from rcas.evaluation import Result, Task, evaluation_key
+from rcas.evaluation import Result, Task
 from rcas.runtimes.base import Cluster
 from rcas.search import Search
 from rcas.space import Network
@@ -46,6 +46,7 @@ def run_baseline(
     cluster: Cluster,
     slots: int,
     watch: Watcher,
+    replicates: int = 1,
 ) -> Record:
     """The record of a method under the budget and the protocol of a search.
 
@@ -53,49 +54,42 @@ def run_baseline(
         head: of the search. Nobody works on it meanwhile.
         method: which.
         seed: of its draws.
-        trainings: distinct networks that it may measure.
+        trainings: that it may ask for; of different networks, but for `replicates`.
         store: where the search lies.
         cluster: trains what the store does not have.
         slots: trainings at once.
         watch: called for every result in the order in which it became known.
+        replicates: trainings of a network, from the seeds 0, 1, ..., whose pooled counts are its accuracy.
 
     Raises:
-        InvalidSpec: the method is not possible under this budget.
+        InvalidSpec: the method is not possible under this budget, or too few trainings for one network.
         SearchFailed: an evaluation cannot succeed.
         Fenced: another process works on the same baseline.
         CorruptState: a result or a record that is none.
     """
     problem = Search.from_snapshot(head.state.search).problem
-    strategy = build(method, problem, head.state.spec.rules, limit=trainings, seed=seed)
-    run = _Run(head, strategy, method, seed, trainings, store, watch)
+    strategy = build(method, problem, head.state.spec.rules, limit=trainings // replicates, seed=seed)
+    fresh = Record(
+        search=head.name,
+        method=method,
+        seed=seed,
+        trainings=trainings,
+        replicates=replicates,
+        protocol_sha256=head.state.protocol.sha256,
+        space=strategy.space,
+        budget=problem.budget,
+    )
+    run = _Run(head, strategy, fresh, store, watch)
     if run.record.stopped is None:
         run.to_the_end(Trainings(store, cluster, max_attempts=head.state.spec.max_attempts), slots)
     return run.record
 
 
 class _Run:
-    def __init__(
-        self,
-        head: Head,
-        strategy: Strategy,
-        method: Method,
-        seed: int,
-        trainings: int,
-        store: Store,
-        watch: Watcher,
-    ) -> None:
+    def __init__(self, head: Head, strategy: Strategy, fresh: Record, store: Store, watch: Watcher) -> None:
         self._head, self._strategy, self._store, self._watch = head, strategy, store, watch
-        self._name = baseline_name(head.name, method, seed)
-        self._results = dict[Network, Result]()
-        fresh = Record(
-            search=head.name,
-            method=method,
-            seed=seed,
-            trainings=trainings,
-            protocol_sha256=head.state.protocol.sha256,
-            space=strategy.space,
-            budget=strategy.problem.budget,
-        )
+        self._name = baseline_name(fresh.search, fresh.method, fresh.seed)
+        self._results = dict[Network, dict[int, Result]]()
         stored = store.get(self._name)
         found = parse_baseline(stored.data, self._name) if stored else None
         self._version = stored.version if stored else None
@@ -108,16 +102,17 @@ class _Run:
         """Ask, train and tell until the strategy has ended; then write the record."""
         while True:
             self._launch(trainings, slots)
-            if not len(trainings) and not self._strategy.ask(1):
+            if not len(trainings):
                 break
-            for task, result in trainings.collect():
-                self._tell(self._strategy.space.network(task.network), result, reused=False)
-            if len(trainings):
+            found = trainings.collect()
+            for task, result in found:
+                self._tell(task, result, reused=False)
+            if not found:
                 trainings.wait()
         answer = self._strategy.answer
-        seconds = (result.seconds for result in self._results.values())
+        seconds = (result.seconds for results in self._results.values() for result in results.values())
         self._commit(
-            results=tuple((str(n), self._results[n].correct, self._results[n].total) for n in self._strategy.order),
+            results=tuple((str(network), *self._pooled(network)) for network in self._strategy.order),
             answer=None if answer is None else str(answer),
             stopped=self._strategy.stopped,
             worker_seconds=sum(s.data + s.training + s.validation for s in seconds),
@@ -126,33 +121,46 @@ class _Run:
     def _launch(self, trainings: Trainings, slots: int) -> None:
         """Start what is asked for and not in the store, as far as there are slots; tell what is in it."""
         while True:
-            tasks = [(network, self._task(network)) for network in self._strategy.ask(slots)]
-            new = [(network, task) for network, task in tasks if task.key not in trainings]
-            found = [(network, task, result_of(self._store, task)) for network, task in new]
-            for network, task, result in found:
-                if result:
-                    self._tell(network, result, reused=task.key not in self.record.launched)
-            if not any(result for _, _, result in found):
+            new = [task for task in self._wanted(slots) if task.key not in trainings]
+            found = [(task, result) for task in new if (result := result_of(self._store, task))]
+            for task, result in found:
+                self._tell(task, result, reused=task.key not in self.record.launched)
+            if not found:
                 break
-        launches = [task for _, task in new][: max(0, slots - len(trainings))]
+        launches = new[: max(0, slots - len(trainings))]
         intended = [task.key for task in launches if task.key not in self.record.launched]
         if intended:
             self._commit(launched=(*self.record.launched, *intended))
         for task in launches:
             trainings.start(task)
 
-    def _tell(self, network: Network, result: Result, *, reused: bool) -> None:
-        self._results[network] = result
-        self._strategy.tell(network, Fraction(result.correct, result.total))
-        self._watch(News(self.record, len(self._results), result, reused))
+    def _wanted(self, n: int) -> Iterator[Task]:
+        """Trainings of the first n networks that are asked for, less those that have a result."""
+        for network in self._strategy.ask(n):
+            known = self._results.get(network, {})
+            yield from (self._task(network, seed) for seed in range(self.record.replicates) if seed not in known)
 
-    def _task(self, network: Network) -> Task:
+    def _tell(self, task: Task, result: Result, *, reused: bool) -> None:
+        network = self._strategy.space.network(task.network)
+        known = self._results.setdefault(network, {})
+        known[task.replicate] = result
+        if len(known) == self.record.replicates:
+            self._strategy.tell(network, Fraction(*self._pooled(network)))
+        self._watch(News(self.record, sum(map(len, self._results.values())), result, reused))
+
+    def _pooled(self, network: Network) -> tuple[int, int]:
+        """(correct, total) over all trainings of a network."""
+        results = self._results[network].values()
+        return sum(result.correct for result in results), sum(result.total for result in results)
+
+    def _task(self, network: Network, replicate: int) -> Task:
         space, protocol = self._strategy.space, self._head.state.protocol
         return Task(
-            key=evaluation_key(space, network, protocol.sha256),
+            key=self.record.key(network, replicate),
             space=space,
             network=str(network),
             protocol=protocol,
+            replicate=replicate,
             source=self._head.state.spec.data.source(),
         )
 
