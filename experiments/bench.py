@@ -1,4 +1,4 @@
-"""What the experiments are made with: searches, baselines, short and final trainings on this machine, each kept in a store."""
+"""What the experiments are made with: searches, baselines, short and final trainings, each kept in a store."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from experiments.records import Counts, Measured, Method
+from experiments.size import Size
 from rcas.baselines.methods import Method as Baseline
 from rcas.clock import SystemClock
 from rcas.controller.baseline import run_baseline
 from rcas.controller.local import run_locally
 from rcas.controller.trainings import measure
 from rcas.errors import SearchFailed
-from rcas.evaluation import Result, Task, evaluation_key
-from rcas.runtimes.local import LocalCluster
+from rcas.evaluation import DataSource, Description, Result, Task, evaluation_key
+from rcas.final import Final, FinalDraw, FinalProtocol, final_training
+from rcas.runtimes.local import LocalCluster, describe
 from rcas.search import Search
 from rcas.space import Network, Space
 from rcas.spec import SearchSpec
@@ -50,6 +52,7 @@ class Bench:
 
     def __init__(self, store: FileStore, workers: int, say: Say) -> None:
         self.store, self.workers, self._say = store, workers, say
+        self._descriptions = dict[object, Description]()
 
     def search(self, spec: SearchSpec) -> Searched:
         """Run a search to its end."""
@@ -93,7 +96,7 @@ class Bench:
     def evaluations(
         self, searched: Searched, space: Space, networks: Iterable[Network], replicates: Iterable[int]
     ) -> dict[Network, list[Result]]:
-        """Short trainings of each network, one for each replicate; replicate 0 is the one that a search chooses by."""
+        """Short trainings of each network, one for each replicate; a search chooses by replicate 0."""
         numbers, protocol = list(replicates), searched.head.state.protocol
         tasks = {
             network: [
@@ -113,6 +116,60 @@ class Bench:
             wanted = [task for each in tasks.values() for task in each]
             found = measure(wanted, self.store, cluster, max_attempts=searched.head.state.spec.max_attempts)
         return {network: [found[task.key] for task in each] for network, each in tasks.items()}
+
+    def finals(
+        self, searched: Searched, placed: Sequence[tuple[Space, Network]], size: Size, *, onto_other: bool = False
+    ) -> list[list[Result]]:
+        """Final trainings of each network, as many as the size says.
+
+        Args:
+            searched: gives the device, the threads and, as far as the size does not, the training.
+            placed: networks with the spaces that they lie in.
+            size: says how they are trained.
+            onto_other: with the training and the data of the size's other skeleton.
+        """
+        finals = [self._final(searched, space, network, size, onto_other) for space, network in placed]
+        tasks = [[final.task(seed) for seed in range(final.seeds)] for final in finals]
+        with self._cluster(searched) as cluster:
+            wanted = [task for each in tasks for task in each]
+            found = measure(wanted, self.store, cluster, max_attempts=searched.head.state.spec.max_attempts)
+        return [[found[task.key] for task in each] for each in tasks]
+
+    def _final(self, searched: Searched, space: Space, network: Network, size: Size, onto_other: bool) -> Final:
+        spec, protocol = searched.head.state.spec, searched.head.state.protocol
+        data = (size.transfer.data if onto_other else None) or spec.data
+        fields = size.final | (size.transfer.training if onto_other else {})
+        draw = FinalDraw(
+            dataset=data.dataset,
+            held_out="test",
+            train_per_class=size.final_train_per_class,
+            draw_seed=data.draw_seed,
+        )
+        described = self._described(data.source(), draw, space)
+        assert described.test_sha256
+        return Final(
+            of="given",
+            space=space,
+            network=str(network),
+            protocol=FinalProtocol(
+                draw=draw,
+                training=final_training("custom", spec.training, fields),
+                data_sha256=described.data_sha256,
+                test_sha256=described.test_sha256,
+                device=protocol.device,
+                threads=protocol.threads,
+                versions=protocol.versions,
+            ),
+            source=data.source(),
+            seeds=size.final_seeds,
+        )
+
+    def _described(self, source: DataSource, draw: FinalDraw, space: Space) -> Description:
+        """A trainer process takes seconds to say what is the same for every network."""
+        asked = (source, draw, space.input, space.num_classes)
+        if asked not in self._descriptions:
+            self._descriptions[asked] = describe(source, draw, space)
+        return self._descriptions[asked]
 
     def _cluster(self, searched: Searched) -> LocalCluster:
         logs = self.store.path(f"searches/{searched.head.name}/logs")

@@ -63,7 +63,7 @@ def repetition(bench: Bench, size: Size, number: int) -> Repetition:
         return [counts(results) for results in short(bench, searched, what, range(1, size.seeds + 1))]
 
     def finals(what: Iterable[Placed]) -> list[list[Result]]:
-        return bench.finals(searched, what, size.final, size.final_seeds, size.final_train_per_class)
+        return bench.finals(searched, list(what), size)
 
     names = list(answers)
     methods = [
@@ -76,7 +76,7 @@ def repetition(bench: Bench, size: Size, number: int) -> Repetition:
         )
     ]
     found, reference = _transferred(size, searched)
-    across = bench.transferred(searched, size, [found, reference])
+    across = bench.finals(searched, [found, reference], size, onto_other=True)
     return Repetition(
         number=number,
         methods=tuple(methods),
