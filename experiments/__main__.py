@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -12,12 +13,10 @@ from experiments.figures import figures
 from experiments.plan import plan_table
 from experiments.questions import repetition
 from experiments.records import Record
-from experiments.size import Size, read_size, sizes
+from experiments.size import Size, read_size, repetition_spec, sizes
 from experiments.tables import tables
-from rcas.cli.main import exit_codes
 from rcas.controller.local import available_cores
-from rcas.errors import InvalidSpec
-from rcas.state import read_head
+from rcas.errors import InvalidSpec, RcasError
 from rcas.stores.file import FileStore
 from rcas.wording import duration
 
@@ -38,7 +37,7 @@ def main(
 ) -> None:
     """Make the paper's experiments again, at a size; the same command goes on where it was."""
     folder = out or RESULTS / size_name
-    with exit_codes():
+    try:
         if not only_tables:
             size = read_size(size_name)
             size = size.model_copy(update={"repetitions": repetitions or size.repetitions})
@@ -56,6 +55,9 @@ def main(
         for table in tables(record)[:2]:
             click.echo("\n" + table.markdown())
         click.echo(f"The other tables and the figures are in {folder}.")
+    except RcasError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2 if isinstance(error, InvalidSpec) else 1)
 
 
 def _record(name: str, size: Size, store: FileStore, workers: int) -> Record:
@@ -66,13 +68,13 @@ def _record(name: str, size: Size, store: FileStore, workers: int) -> Record:
 
     bench = Bench(store, workers, say)
     made = tuple(repetition(bench, size, number) for number in range(size.repetitions))
-    head = read_head(store, f"{size.search.name}-0")
-    assert head
+    # It is done: this only reads it.
+    searched = bench.search(repetition_spec(size, 0))
     return Record(
         size=name,
-        machine=bench.machine,
+        machine=bench.machine(searched),
         workers=workers,
-        versions=head.state.protocol.versions,
+        versions=searched.head.state.protocol.versions,
         began=began,
         ended=time.time(),
         repetitions=made,

@@ -21,7 +21,7 @@ from rcas.runtimes.local import LocalCluster, describe
 from rcas.search import Search
 from rcas.space import Network, Space
 from rcas.spec import SearchSpec
-from rcas.state import Head, read_head
+from rcas.state import Head, read_head, read_result
 from rcas.stores.file import FileStore
 
 Say = Callable[[str], None]
@@ -170,6 +170,13 @@ class Bench:
         if asked not in self._descriptions:
             self._descriptions[asked] = describe(source, draw, space)
         return self._descriptions[asked]
+
+    def machine(self, searched: Searched) -> str:
+        """The processor that trained, as a trainer names it."""
+        search = searched.search
+        result = read_result(self.store, search.key(search.problem.space.start))
+        assert result
+        return result.device
 
     def _cluster(self, searched: Searched) -> LocalCluster:
         logs = self.store.path(f"searches/{searched.head.name}/logs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Generic, TypeVar
 
 from rcas.errors import CorruptState, SearchFailed
 from rcas.evaluation import Result, Task
@@ -20,6 +21,7 @@ from rcas.state import (
 from rcas.stores.base import Store
 
 POLL_S = 2.0
+T = TypeVar("T", bound=Task | FinalTask)
 
 
 def result_of(store: Store, task: Task | FinalTask) -> Result | None:
@@ -57,7 +59,7 @@ def require_result_of(task: Task | FinalTask, result: Result) -> None:
             raise CorruptState(f"{name}: {field} is {found}, but this search's is {expected}")
 
 
-class Trainings:
+class Trainings(Generic[T]):
     """Tasks under way.
 
     Args:
@@ -68,7 +70,7 @@ class Trainings:
 
     def __init__(self, store: Store, cluster: Cluster, *, max_attempts: int) -> None:
         self._store, self._cluster, self._max_attempts = store, cluster, max_attempts
-        self._tasks = dict[str, Task | FinalTask]()
+        self._tasks = dict[str, T]()
         self._started, self._failed = dict[str, int](), dict[str, int]()
 
     def __len__(self) -> int:
@@ -77,20 +79,20 @@ class Trainings:
     def __contains__(self, key: str) -> bool:
         return key in self._tasks
 
-    def start(self, task: Task | FinalTask) -> None:
+    def start(self, task: T) -> None:
         """Launch a task that is not under way."""
         number = self._started.get(task.key, 0) + 1
         self._started[task.key], self._tasks[task.key] = number, task
         self._cluster.launch(f"{task.key[:16]}-single-{number}", task)
 
-    def collect(self) -> list[tuple[Task | FinalTask, Result]]:
+    def collect(self) -> list[tuple[T, Result]]:
         """Those that have ended since; what was interrupted or failed is launched again.
 
         Raises:
             SearchFailed: one failed too often, or its input cannot be used.
             CorruptState: a result that is none of its task.
         """
-        found = list[tuple[Task | FinalTask, Result]]()
+        found = list[tuple[T, Result]]()
         for attempt in self._cluster.observe():
             task = self._tasks.get(attempt.key)
             if attempt.outcome is None:
@@ -126,15 +128,13 @@ class Trainings:
             raise SearchFailed(f"the evaluation of {task.network} failed {failed} times: {words}")
 
 
-def measure(
-    tasks: Iterable[Task | FinalTask], store: Store, cluster: Cluster, *, max_attempts: int
-) -> Mapping[str, Result]:
+def measure(tasks: Iterable[T], store: Store, cluster: Cluster, *, max_attempts: int) -> Mapping[str, Result]:
     """Results of all tasks by key. Those that the store has are not trained again.
 
     Raises:
         SearchFailed, CorruptState: see `Trainings.collect`.
     """
-    trainings = Trainings(store, cluster, max_attempts=max_attempts)
+    trainings = Trainings[T](store, cluster, max_attempts=max_attempts)
     results = dict[str, Result]()
     for task in tasks:
         result = result_of(store, task)
