@@ -66,10 +66,10 @@ def _record(name: str, size: Size, store: FileStore, workers: int) -> Record:
     def say(line: str) -> None:
         click.echo(f"[{duration(time.time() - began)}] {line}")
 
-    bench = Bench(store, workers, say)
-    made = tuple(repetition(bench, size, number) for number in range(size.repetitions))
-    # It is done: this only reads it.
-    searched = bench.search(repetition_spec(size, 0))
+    with Bench(store, workers, say) as bench:
+        made = tuple(repetition(bench, size, number) for number in range(size.repetitions))
+        # It is done: this only reads it.
+        searched = bench.search(repetition_spec(size, 0))
     return Record(
         size=name,
         machine=bench.machine(searched),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from experiments.records import Counts, Measured, Method
@@ -16,7 +17,7 @@ from rcas.controller.local import run_locally
 from rcas.controller.trainings import measure
 from rcas.errors import SearchFailed
 from rcas.evaluation import DataSource, Description, Result, Task, evaluation_key
-from rcas.final import Final, FinalDraw, FinalProtocol, final_training
+from rcas.final import Final, FinalDraw, FinalProtocol, FinalTask, final_training
 from rcas.runtimes.local import LocalCluster, describe
 from rcas.search import Search
 from rcas.space import Network, Space
@@ -41,6 +42,13 @@ class Searched(NamedTuple):
         return point.network
 
 
+class Placed(NamedTuple):
+    """A network in the space that it lies in, which for MobileNetV2 is not the search's."""
+
+    space: Space
+    network: Network
+
+
 class Bench:
     """Runs what is asked for, unless the store has it already.
 
@@ -53,6 +61,14 @@ class Bench:
     def __init__(self, store: FileStore, workers: int, say: Say) -> None:
         self.store, self.workers, self._say = store, workers, say
         self._descriptions = dict[object, Description]()
+        self._clusters = dict[int, LocalCluster]()
+        self._open = ExitStack()
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
 
     def search(self, spec: SearchSpec) -> Searched:
         """Run a search to its end."""
@@ -66,17 +82,16 @@ class Bench:
 
     def baseline(self, searched: Searched, method: Baseline, trainings: int) -> tuple[Space, Method]:
         """The answer of a method under the budget and the protocol of a search, and the space that it lies in."""
-        with self._cluster(searched) as cluster:
-            record = run_baseline(
-                searched.head,
-                method,
-                0,
-                trainings,
-                store=self.store,
-                cluster=cluster,
-                slots=self.workers,
-                watch=lambda _news: None,
-            )
+        record = run_baseline(
+            searched.head,
+            method,
+            0,
+            trainings,
+            store=self.store,
+            cluster=self._workers_of(searched),
+            slots=self.workers,
+            watch=lambda _news: None,
+        )
         if record.chosen is None:
             raise SearchFailed(f"{method} found no network")
         network, _, cost = record.chosen
@@ -93,13 +108,11 @@ class Bench:
         )
         return record.space, method_found
 
-    def evaluations(
-        self, searched: Searched, space: Space, networks: Iterable[Network], replicates: Iterable[int]
-    ) -> dict[Network, list[Result]]:
+    def short(self, searched: Searched, placed: Iterable[Placed], replicates: Iterable[int]) -> list[list[Result]]:
         """Short trainings of each network, one for each replicate; a search chooses by replicate 0."""
         numbers, protocol = list(replicates), searched.head.state.protocol
-        tasks = {
-            network: [
+        tasks = [
+            [
                 Task(
                     key=evaluation_key(space, network, protocol.sha256, replicate),
                     space=space,
@@ -110,15 +123,12 @@ class Bench:
                 )
                 for replicate in numbers
             ]
-            for network in networks
-        }
-        with self._cluster(searched) as cluster:
-            wanted = [task for each in tasks.values() for task in each]
-            found = measure(wanted, self.store, cluster, max_attempts=searched.head.state.spec.max_attempts)
-        return {network: [found[task.key] for task in each] for network, each in tasks.items()}
+            for space, network in placed
+        ]
+        return self._measured(searched, tasks)
 
     def finals(
-        self, searched: Searched, placed: Sequence[tuple[Space, Network]], size: Size, *, onto_other: bool = False
+        self, searched: Searched, placed: Iterable[Placed], size: Size, *, onto_other: bool = False
     ) -> list[list[Result]]:
         """Final trainings of each network, as many as the size says.
 
@@ -129,10 +139,11 @@ class Bench:
             onto_other: with the training and the data of the size's other skeleton.
         """
         finals = [self._final(searched, space, network, size, onto_other) for space, network in placed]
-        tasks = [[final.task(seed) for seed in range(final.seeds)] for final in finals]
-        with self._cluster(searched) as cluster:
-            wanted = [task for each in tasks for task in each]
-            found = measure(wanted, self.store, cluster, max_attempts=searched.head.state.spec.max_attempts)
+        return self._measured(searched, [[final.task(seed) for seed in range(final.seeds)] for final in finals])
+
+    def _measured(self, searched: Searched, tasks: Sequence[Sequence[Task | FinalTask]]) -> list[list[Result]]:
+        wanted, attempts = [task for each in tasks for task in each], searched.head.state.spec.max_attempts
+        found = measure(wanted, self.store, self._workers_of(searched), max_attempts=attempts)
         return [[found[task.key] for task in each] for each in tasks]
 
     def _final(self, searched: Searched, space: Space, network: Network, size: Size, onto_other: bool) -> Final:
@@ -178,9 +189,14 @@ class Bench:
         assert result
         return result.device
 
-    def _cluster(self, searched: Searched) -> LocalCluster:
-        logs = self.store.path(f"searches/{searched.head.name}/logs")
-        return LocalCluster(self.store, logs, workers=self.workers, threads=searched.head.state.protocol.threads)
+    def _workers_of(self, searched: Searched) -> LocalCluster:
+        """Workers with the threads of the search's protocol, kept from call to call: they take seconds to start."""
+        threads = searched.head.state.protocol.threads
+        if threads not in self._clusters:
+            logs = self.store.path("logs")
+            cluster = LocalCluster(self.store, logs, workers=self.workers, threads=threads)
+            self._clusters[threads] = self._open.enter_context(cluster)
+        return self._clusters[threads]
 
 
 def counts(results: Sequence[Result]) -> tuple[Counts, ...]:

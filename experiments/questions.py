@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from experiments.bench import Bench, Searched, counts, measured
+from experiments.bench import Bench, Placed, Searched, counts, measured
 from experiments.plan import METHODS
 from experiments.records import Counts, Measured, Method, Repetition, Step
 from experiments.size import Size, repetition_spec
@@ -15,19 +15,11 @@ from rcas.baselines.mobilenetv2 import widest
 from rcas.evaluation import Result
 from rcas.greedy import Problem
 from rcas.search import Search
-from rcas.space import Network, Space
 
 LAST_BLOCKS = 3
 """So many accepted blocks are replaced; the paper says "the last several"."""
 SINGLE_TYPE = 5
 M = TypeVar("M", bound=Measured)
-
-
-class Placed(NamedTuple):
-    """A network in the space that it lies in, which for MobileNetV2 is not the search's."""
-
-    space: Space
-    network: Network
 
 
 def repetition(bench: Bench, size: Size, number: int) -> Repetition:
@@ -60,10 +52,10 @@ def repetition(bench: Bench, size: Size, number: int) -> Repetition:
     blocks = [Placed(space, network) for network in chain(space, size.chain)]
 
     def seeds(what: Iterable[Placed]) -> list[tuple[Counts, ...]]:
-        return [counts(results) for results in short(bench, searched, what, range(1, size.seeds + 1))]
+        return [counts(results) for results in bench.short(searched, what, range(1, size.seeds + 1))]
 
     def finals(what: Iterable[Placed]) -> list[list[Result]]:
-        return bench.finals(searched, list(what), size)
+        return bench.finals(searched, what, size)
 
     names = list(answers)
     methods = [
@@ -92,17 +84,12 @@ def repetition(bench: Bench, size: Size, number: int) -> Repetition:
     )
 
 
-def short(bench: Bench, searched: Searched, what: Iterable[Placed], replicates: Iterable[int]) -> list[list[Result]]:
-    """Short trainings of each network, with the protocol of the search."""
-    numbers = list(replicates)
-    return [bench.evaluations(searched, space, [network], numbers)[network] for space, network in what]
-
-
 def _answer(bench: Bench, searched: Searched) -> Method:
     search, best = searched.search, searched.search.result.best
     assert best
     space = search.problem.space
-    trained = bench.evaluations(searched, space, search.known, [0])
+    known = [Placed(space, network) for network in search.known]
+    trained = {one.network: results for one, results in zip(known, bench.short(searched, known, [0]), strict=True)}
     seconds = [results[0].seconds for results in trained.values()]
     return Method(
         **measured(space, best.network).model_dump(exclude={"chosen_by"}),
