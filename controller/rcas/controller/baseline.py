@@ -81,7 +81,7 @@ def run_baseline(
     )
     run = _Run(head, strategy, fresh, store, watch)
     if run.record.stopped is None:
-        run.to_the_end(Trainings(store, cluster, max_attempts=head.state.spec.max_attempts), slots)
+        run.to_the_end(Trainings[Task](store, cluster, max_attempts=head.state.spec.max_attempts), slots)
     return run.record
 
 
@@ -98,7 +98,7 @@ class _Run:
         kept = found.launched if found and alike else ()
         self.record = found if found and found.is_same(fresh) else fresh.model_copy(update={"launched": kept})
 
-    def to_the_end(self, trainings: Trainings, slots: int) -> None:
+    def to_the_end(self, trainings: Trainings[Task], slots: int) -> None:
         """Ask, train and tell until the strategy has ended; then write the record."""
         while True:
             self._launch(trainings, slots)
@@ -118,7 +118,7 @@ class _Run:
             worker_seconds=sum(s.data + s.training + s.validation for s in seconds),
         )
 
-    def _launch(self, trainings: Trainings, slots: int) -> None:
+    def _launch(self, trainings: Trainings[Task], slots: int) -> None:
         """Start what is asked for and not in the store, as far as there are slots; tell what is in it."""
         while True:
             new = [task for task in self._wanted(slots) if task.key not in trainings]
