@@ -74,7 +74,7 @@ def described(text: str) -> tuple[str, dict[str, str]]:
 def _resource() -> Schema:
     spec = _structural(ResourceSpec.model_json_schema(), "spec")
     status = _structural(Status.model_json_schema(), "status")
-    spec["x-kubernetes-validations"] = [*_immutable(spec), _stays_cancelled()]
+    spec["x-kubernetes-validations"] += [*_immutable(spec), _stays_cancelled()]
     spec["description"] = "The search that is asked for; only " + ", ".join(MUTABLE_FIELDS) + " may change later."
     status["description"] = "What the controller last saw; of the same size, whatever the search has done."
     conditions = status["properties"]["conditions"]
@@ -173,7 +173,8 @@ def _resolved(node: Schema, definitions: dict[str, Schema]) -> Schema:
         target = definitions[node["$ref"].rsplit("/", 1)[1]]
         rest = {name: value for name, value in node.items() if name not in {"$ref", "default"}}
         return _resolved({**target, "docstring": target.get("description", ""), **rest}, definitions)
-    options = [option for option in node.get("anyOf", []) if option.get("type") != "null"]
+    # A file's name is for rcasctl, which puts the file's content in its place.
+    options = [o for o in node.get("anyOf", []) if o.get("type") != "null" and o.get("format") != "path"]
     if len(options) == 1:
         rest = {name: value for name, value in node.items() if name != "anyOf"}
         return _resolved({**options[0], **rest}, definitions)
@@ -183,7 +184,8 @@ def _resolved(node: Schema, definitions: dict[str, Schema]) -> Schema:
 def _description(node: Schema, path: str) -> str:
     text = details.MEANINGS.get(path) or described(node.get("description", ""))[0]
     default = node.get("default")
-    if not text or path.startswith("status") or default is None or default in ([], {}):
+    told_elsewhere = path.startswith(("status", "spec.retrain.training"))
+    if not text or told_elsewhere or default is None or default in ([], {}):
         return text
     return f"{text} Default: {default if isinstance(default, str) else json.dumps(default)}."
 
@@ -218,4 +220,6 @@ def _whole_number_or_text(options: list[Schema]) -> Schema:
     made: Schema = {**copy.deepcopy(details.QUANTITY), "minimum": number["minimum"], "maxLength": 40}
     if "const" in text:
         return made | {"pattern": f"^{text['const']}$"}
+    if "pattern" in text:
+        return made | {"maximum": 10**15, "pattern": text["pattern"]}
     return made | {"maximum": 10**15, "x-kubernetes-validations": [_rule(*details.COUNT_RULE)]}

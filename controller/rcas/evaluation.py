@@ -12,6 +12,7 @@ from rcas.space import Network, Space
 
 DatasetName = Literal["cifar10", "cifar100", "fashion-mnist", "mnist", "svhn", "imagefolder", "digits"]
 Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 RESULT_LIMIT_BYTES = 65_536
@@ -20,6 +21,8 @@ Seen = Annotated[int, Field(ge=0, le=10**15)]
 """A count that a trainer tells. It is another program, which may tell anything, and sums of it must stay numbers."""
 Elapsed = Annotated[float, Field(ge=0, le=1e12)]
 """Seconds that a trainer tells."""
+Moment = Annotated[float, Field(ge=0, le=1e11)]
+"""Seconds since 1970 that a trainer tells by its own clock. No decision reads them."""
 Versions = Annotated[
     dict[Annotated[str, Field(max_length=100)], Annotated[str, Field(max_length=200)]], Field(max_length=50)
 ]
@@ -99,7 +102,7 @@ class Protocol(Model):
     @property
     def sha256(self) -> str:
         """Identity of the protocol."""
-        return _sha256(self.model_dump(mode="json"))
+        return sha256_of(self.model_dump(mode="json"))
 
 
 def evaluation_key(space: Space, network: Network, protocol_sha256: str, replicate: int = 0) -> str:
@@ -117,7 +120,7 @@ def evaluation_key(space: Space, network: Network, protocol_sha256: str, replica
         head.channels,
         space.num_classes,
     ]
-    return _sha256({"network": built, "protocol": protocol_sha256, "replicate": replicate})
+    return sha256_of({"network": built, "protocol": protocol_sha256, "replicate": replicate})
 
 
 class DataSource(Model):
@@ -173,6 +176,7 @@ class Result(Model):
         images_per_second: training images over training seconds.
         resumed: how many times the training went on from a checkpoint.
         restarted: how many times it began anew because its checkpoint could not be used.
+        began, ended: of the attempt that wrote this; None where the trainer does not tell.
     """
 
     format: Literal[1] = 1
@@ -191,6 +195,8 @@ class Result(Model):
     images_per_second: Annotated[float, Field(ge=0)]
     resumed: Seen = 0
     restarted: Seen = 0
+    began: Moment | None = None
+    ended: Moment | None = None
     device: str
     versions: Versions
     params: Count
@@ -200,11 +206,35 @@ class Result(Model):
     def _counts_fit(self) -> Result:
         if not self.correct <= self.correct_top5 <= self.total:
             raise ValueError("counts must satisfy correct <= correct_top5 <= total")
+        if self.began is not None and self.ended is not None and self.ended < self.began:
+            raise ValueError("it must have begun before it ended")
         return self
 
 
+class Attempts(Model):
+    """What has been tried for one evaluation that has no result yet: committed before it is launched.
+
+    Attributes:
+        network: its block types.
+        started: attempts launched so far.
+        failed: how many of them ended in failure; interruptions are none.
+        counted: number of the last attempt whose end is counted.
+        last_words: of the last failure.
+    """
+
+    network: str
+    started: Natural = 0
+    failed: Natural = 0
+    counted: Natural = 0
+    last_words: str = ""
+
+
 class Description(Model):
-    """What a trainer finds on its machine: fills the protocol's fields that a spec cannot know."""
+    """What a trainer finds on its machine: fills the protocol's fields that a spec cannot know.
+
+    Attributes:
+        test_sha256, test_images: of the test set, if a final training asks.
+    """
 
     data_sha256: Sha256
     input: tuple[Seen, Seen, Seen]
@@ -212,7 +242,10 @@ class Description(Model):
     train_images: Annotated[Seen, Field(ge=1)]
     gpus: Seen
     versions: Versions
+    test_sha256: Sha256 | None = None
+    test_images: Annotated[Seen, Field(ge=1)] | None = None
 
 
-def _sha256(value: Any) -> str:
+def sha256_of(value: Any) -> str:
+    """The hash of a value of JSON, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,9 +1,9 @@
 """How far an accuracy can be trusted, from the counts of the trainings that measured it.
 
-Two kinds of noise are told apart. Counting: n validation images at accuracy a tell it with a variance of
-a (1 - a) / n. Seeds: trainings of one network that differ in nothing but their seed spread. The variance of one
-training is taken as the larger of the two. They are not added, because the images are the same for every seed, and a
-part of the spread between seeds is that of counting. All numbers are shares from 0 to 1; what decisions use is exact.
+Two kinds of noise are told apart. Counting: n validation images tell an accuracy a with a variance of a (1 - a) / n.
+Seeds: trainings of one network that differ in nothing but their seed spread. The variance of one training is taken as
+the larger of the two. They are not added, because the images are the same for every seed, and a part of the spread
+between seeds is that of counting. All numbers are shares from 0 to 1; what decisions use is exact.
 """
 
 from __future__ import annotations

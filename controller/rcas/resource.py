@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rcas.errors import InvalidSpec
-from rcas.spec import SearchSpec, build_spec
+from rcas.final import MOST_SEEDS
+from rcas.retraining import Retraining
+from rcas.spec import SearchSpec, build_spec, explain
 
 GROUP = "rcas.dev"
 VERSION = "v1alpha1"
@@ -18,7 +20,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "Search"
 PLURAL = "searches"
 
-MUTABLE_FIELDS = ("parallelism", "limits", "pause", "cancel")
+MUTABLE_FIELDS = ("parallelism", "limits", "pause", "cancel", "retrain")
 """Fields of a resource's spec that may change; every other one is fixed when the resource is created."""
 
 DEFAULTS_LABEL = "rcas.dev/defaults"
@@ -35,6 +37,9 @@ class ResourceSpec(SearchSpec):
         default=False, description="Stop the running trainings, with their checkpoints, and start none."
     )
     cancel: bool = Field(default=False, description="Stop for good; what was found so far stays.")
+    retrain: Retraining | None = Field(
+        default=None, description="Once the search is complete, train a network from scratch and test it."
+    )
 
 
 class Condition(BaseModel):
@@ -55,13 +60,58 @@ class StateRef(BaseModel):
     name: Annotated[str, Field(max_length=512)]
 
 
+class SeedStatus(BaseModel):
+    """What one final training measured on the test set.
+
+    Attributes:
+        seed: of the training.
+        top1: share of test images whose first guess is right, such as 76.10%.
+        top5: share of test images whose class is among the first five guesses.
+        key: names the result and the weights in the store, finals/KEY.json and finals/KEY.safetensors.
+    """
+
+    seed: int
+    top1: Annotated[str, Field(max_length=16)]
+    top5: Annotated[str, Field(max_length=16)]
+    key: Annotated[str, Field(max_length=64)]
+
+
+class FinalsStatus(BaseModel):
+    """The final trainings that spec.retrain asks for.
+
+    Attributes:
+        phase: where they are; Complete and Failed are final until the spec changes.
+        message: why, for people.
+        network: block types by stage of the network that is trained.
+        seeds: how many trainings.
+        running: trainings under way.
+        top1: mean over the seeds so far, on the test set.
+        top5: mean over the seeds so far, on the test set.
+        spread: standard deviation of top1 over the seeds, in percentage points.
+        results: what each seed measured.
+        observedGeneration: the resource's generation that this is about.
+    """
+
+    phase: Literal["Pending", "Running", "Complete", "Failed"] = "Pending"
+    message: Annotated[str, Field(max_length=1024)] = ""
+    network: Annotated[str, Field(max_length=2048)] = ""
+    seeds: int = 0
+    running: int = 0
+    top1: Annotated[str, Field(max_length=16)] | None = None
+    top5: Annotated[str, Field(max_length=16)] | None = None
+    spread: Annotated[str, Field(max_length=16)] | None = None
+    results: Annotated[list[SeedStatus], Field(max_length=MOST_SEEDS)] = []
+    observedGeneration: int = 0
+
+
 class Status(BaseModel):
     """The `status` of a resource: of the same size, whatever the search has done.
 
     Attributes:
         accepted: blocks accepted by the rule that is farthest.
         evaluations: results known. running: trainings under way.
-        best: accuracy of the best network so far, such as 76.10%; params, madds and network are that network's.
+        best: accuracy of the best network so far, such as 76.10%; params, madds, latency_ns and network are that
+            network's.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -73,9 +123,11 @@ class Status(BaseModel):
     best: str | None = None
     params: int | None = None
     madds: int | None = None
+    latency_ns: int | None = None
     network: Annotated[str, Field(max_length=2048)] | None = None
     conditions: list[Condition] = []
     stateRef: StateRef | None = None
+    finals: FinalsStatus | None = None
     observedGeneration: int = 0
 
 
@@ -110,8 +162,23 @@ class Resource:
         Raises:
             InvalidSpec: the API server's checks let something through that no search can be.
         """
-        fields = {name: value for name, value in self.fields.items() if name not in {"pause", "cancel"}}
+        fields = {name: value for name, value in self.fields.items() if name not in {"pause", "cancel", "retrain"}}
         return _built(json.dumps({**fields, "name": self.name}))
+
+    def retraining(self) -> Retraining | None:
+        """The final training that is asked for, if any.
+
+        Raises:
+            InvalidSpec: the API server's checks let something through that none can be.
+        """
+        given = self.fields.get("retrain")
+        if given is None:
+            return None
+        try:
+            return Retraining.model_validate_json(json.dumps(given))
+        except ValidationError as error:
+            found = explain(error, given)
+            raise InvalidSpec(f"retrain.{found.field}", got=found.got, allowed=found.allowed) from None
 
     def status(self) -> Status:
         """The status as last written; the default if it is absent or unreadable."""
@@ -119,6 +186,16 @@ class Resource:
             return Status.model_validate(self.body.get("status") or {})
         except ValidationError:
             return Status()
+
+    @property
+    def message(self) -> str:
+        """Why the search is as it is, for people."""
+        for condition in self.status().conditions:
+            if condition.type in {"StoreUnavailable", "Failed", "BudgetExceeded"} and condition.status == "True":
+                return condition.message
+            if condition.type == "Ready" and condition.message:
+                return condition.message
+        return ""
 
     def owner_reference(self) -> dict[str, Any]:
         """What makes an object go when this resource goes."""

@@ -21,6 +21,7 @@ from rcas.costs import Cost
 from rcas.errors import Conflict, CorruptState, InvalidSpec
 from rcas.evaluation import evaluation_key
 from rcas.greedy import (
+    RULES,
     Blocked,
     Problem,
     Rule,
@@ -31,6 +32,7 @@ from rcas.greedy import (
     decide,
     start,
 )
+from rcas.latency import LatencyTable
 from rcas.noise import Counts
 from rcas.planning import Wanted, plan
 from rcas.snapshot import Snapshot, StoredRule
@@ -99,7 +101,7 @@ class SearchResult(NamedTuple):
 
     Attributes:
         best: Algorithm 3's answer, the best by F of the rules' last networks (then fewer params, fewer
-            MAdds); None before F(S0) is known.
+            MAdds, lower latency); None before F(S0) is known.
         highest: the highest accuracy anywhere on the paths; differs from best only where a block lowered it.
         rules: in the order asked for.
         evaluations: trainings whose result is known.
@@ -129,8 +131,8 @@ class Search:
 
     Args:
         space: skeleton and block types.
-        budget: both budgets bind under every rule.
-        rules: any of UC, APR, AMR, JOINT.
+        budget: all of it binds under every rule.
+        rules: any of UC, APR, AMR, JOINT, ALR.
         stop: drop-infeasible or first-infeasible, see `Problem`.
         min_gain: stop a rule when its winner gains less accuracy than this.
         max_blocks: stop a rule after so many accepted blocks.
@@ -138,6 +140,7 @@ class Search:
         replicate: number of the first training of a network; goes into the keys.
         replicates: trainings of a network, numbered on from `replicate`, whose pooled counts are its F.
         confirm: how the order of the best candidates is made sure of before one is accepted; None: not at all.
+        latency_table: how long each part of a network takes; a budget of latency and ALR need it.
 
     Raises:
         InvalidSpec: a value that is not allowed, or a budget that the start network already exceeds.
@@ -156,13 +159,23 @@ class Search:
         replicate: int = 0,
         replicates: int = 1,
         confirm: Confirm | None = None,
+        latency_table: LatencyTable | None = None,
     ) -> None:
         exact_gain = None if min_gain is None else _exact(min_gain)
-        self.problem = Problem(space, budget, stop, exact_gain, max_blocks, replicates=replicates, confirm=confirm)
+        self.problem = Problem(
+            space,
+            budget,
+            stop,
+            exact_gain,
+            max_blocks,
+            latency_table=latency_table,
+            replicates=replicates,
+            confirm=confirm,
+        )
         self.protocol, self.replicate = protocol, replicate
         names: list[Rule] = list(rules)
         if not names or len(set(names)) < len(names):
-            raise InvalidSpec("rules", got=names, allowed="one or more of UC, APR, AMR, JOINT, each once")
+            raise InvalidSpec("rules", got=names, allowed=f"one or more of {', '.join(RULES)}, each once")
         self._states: dict[Rule, RuleState] = {rule: start(self.problem, rule) for rule in names}
         self._known = Trained(replicates)
         self._asked: dict[str, Training] = {}
@@ -286,13 +299,13 @@ class Search:
         )
 
     def _path(self, state: RuleState) -> RulePath:
-        space, points = self.problem.space, list[Point]()
+        start, points = self.problem.space.start, list[Point]()
         if state.accuracy is not None:
-            accuracy = self._known[space.start]
-            points.append(Point(space.start, accuracy, space.cost(space.start), None, self.problem.replicates))
+            cost = self.problem.cost(start)
+            points.append(Point(start, self._known[start], cost, None, self.problem.replicates))
         for element, network, accuracy in state.path:
             count = count_of(self.problem, state, network)
-            points.append(Point(network, accuracy, space.cost(network), element, count))
+            points.append(Point(network, accuracy, self.problem.cost(network), element, count))
         return RulePath(state.rule, tuple(points), state.stopped, state.submodularity, state.monotonicity)
 
     def to_json(self) -> str:
@@ -314,6 +327,7 @@ class Search:
             replicate=self.replicate,
             replicates=self.problem.replicates,
             confirm=self.problem.confirm,
+            latency_table=self.problem.latency_table,
             rules=tuple(StoredRule.of(state) for state in self._states.values()),
             results={str(network): self._known.counts(network) for network in self._known},
             trainings=trainings if self._many else None,
@@ -357,6 +371,7 @@ class Search:
             replicate=stored.replicate,
             replicates=stored.replicates,
             confirm=stored.confirm,
+            latency_table=stored.latency_table,
         )
         once = {name: {0: counts} for name, counts in stored.results.items()}
         for name, found in (once if stored.trainings is None else stored.trainings).items():
@@ -409,5 +424,5 @@ def _exact(min_gain: float | Fraction | str) -> Fraction:
         raise InvalidSpec("min_gain", got=min_gain, allowed="an accuracy difference such as 0.001") from None
 
 
-def _goodness(point: Point) -> tuple[Fraction, int, int]:
-    return (point.accuracy, -point.cost.params, -point.cost.madds)
+def _goodness(point: Point) -> tuple[Fraction, int, int, int]:
+    return (point.accuracy, -point.cost.params, -point.cost.madds, -(point.cost.latency or 0))

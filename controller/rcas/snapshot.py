@@ -24,6 +24,7 @@ from rcas.greedy import (
     extend,
     start,
 )
+from rcas.latency import LatencyTable
 from rcas.space import Element, Network, Space
 from rcas.trained import Trained
 
@@ -156,6 +157,7 @@ class Snapshot(Model):
     max_blocks: int | None
     protocol: str
     replicate: int
+    latency_table: Later[LatencyTable] = None
     replicates: Replicates = 1
     confirm: Later[Confirm] = None
     rules: tuple[StoredRule, ...]

@@ -10,39 +10,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from pydantic import Field, ValidationError
 
+from rcas.baselines.methods import METHODS
+from rcas.baselines.record import Record
 from rcas.errors import Conflict, CorruptState, Fenced, Unavailable, one_line
-from rcas.evaluation import RESULT_LIMIT_BYTES, Description, Model, Protocol, Result
+from rcas.evaluation import RESULT_LIMIT_BYTES, Attempts, Description, Model, Natural, Protocol, Result
+from rcas.final import FinalResult, Finals
 from rcas.snapshot import Snapshot
 from rcas.spec import SearchSpec
 from rcas.stores.base import Store
 
-Natural = Annotated[int, Field(ge=0)]
 M = TypeVar("M", bound=Model)
 Phase = Literal["Running", "Paused", "LimitReached", "Cancelled", "Complete", "Failed"]
 ENDED: tuple[Phase, ...] = ("Complete", "Cancelled")
 """Phases that a search does not leave."""
-
-
-class Attempts(Model):
-    """What has been tried for one evaluation that has no result yet: committed before it is launched.
-
-    Attributes:
-        network: its block types.
-        started: attempts launched so far.
-        failed: how many of them ended in failure; interruptions are none.
-        counted: number of the last attempt whose end is counted.
-        last_words: of the last failure.
-    """
-
-    network: str
-    started: Natural = 0
-    failed: Natural = 0
-    counted: Natural = 0
-    last_words: str = ""
 
 
 class Counters(Model):
@@ -115,9 +99,50 @@ def description_name(search: str) -> str:
     return f"searches/{search}/description.json"
 
 
+def final_description_name(search: str, generation: int) -> str:
+    """Object name of what a trainer found in the data of the final training that this generation asks for."""
+    return f"searches/{search}/finals-{generation}.description.json"
+
+
 def checkpoint_name(key: str) -> str:
     """Object name of the checkpoint of an evaluation under way."""
     return f"checkpoints/{key}.pt"
+
+
+def search_names(store: Store) -> list[str]:
+    """Names of the searches in `store`; those of a cluster are `namespace/name/uid`."""
+    suffix = head_name("").removeprefix("searches/")
+    names = (name.removeprefix("searches/") for name in store.names("searches/"))
+    return [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
+
+
+def baseline_name(search: str, method: str, seed: int) -> str:
+    """Object name of the record of a baseline of `search`."""
+    return f"{_baselines(search)}{method}-{seed}.json"
+
+
+def _baselines(search: str) -> str:
+    return f"searches/{search}/baselines/"
+
+
+def finals_name(search: str) -> str:
+    """Object name of the index of the final trainings of `search`."""
+    return f"searches/{search}/finals.json"
+
+
+def final_name(key: str) -> str:
+    """Object name of the result of a final training."""
+    return f"finals/{key}.json"
+
+
+def weights_name(key: str) -> str:
+    """Object name of the weights of a final training: safetensors with an `Architecture` in its metadata."""
+    return f"finals/{key}.safetensors"
+
+
+def final_checkpoint_name(key: str) -> str:
+    """Object name of the checkpoint of a final training under way."""
+    return f"finals/{key}.pt"
 
 
 def read_head(store: Store, search: str) -> Head | None:
@@ -148,7 +173,86 @@ def read_description(store: Store, search: str) -> Description | None:
     Raises:
         CorruptState: the object there is not a description, or larger than 64 KiB.
     """
-    return _read_small(store, Description, description_name(search), "a description")
+    return read_description_at(store, description_name(search))
+
+
+def read_description_at(store: Store, name: str) -> Description | None:
+    """What a trainer wrote of data into the object `name`; see `read_description`."""
+    return _read_small(store, Description, name, "a description")
+
+
+def read_baselines(store: Store, search: str) -> list[Record]:
+    """Records of the baselines of `search` that have ended, by method and seed.
+
+    Raises:
+        CorruptState: an object among them is no such record.
+    """
+    names = [name for name in store.names(_baselines(search)) if name.endswith(".json")]
+    records = [
+        record for name in names if (stored := store.get(name)) and (record := parse_baseline(stored.data, name))
+    ]
+    return sorted((record for record in records if record.stopped), key=lambda r: (METHODS.index(r.method), r.seed))
+
+
+def parse_baseline(data: bytes, name: str) -> Record:
+    """The record in the bytes of the object `name`.
+
+    Raises:
+        CorruptState: it is not what a baseline wrote.
+    """
+    record = _parse(Record, data, name, "the record of a baseline")
+    if baseline_name(record.search, record.method, record.seed) != name:
+        raise CorruptState(f"{name} is the record of another baseline")
+    return record
+
+
+def read_finals(store: Store, search: str) -> Finals | None:
+    """The index of the final trainings of `search`, or None if none was asked for.
+
+    Raises:
+        CorruptState: the object there is not such an index.
+    """
+    stored = store.get(finals_name(search))
+    return None if stored is None else parse_finals(stored.data, search)
+
+
+def parse_finals(data: bytes, search: str) -> Finals:
+    """The index of the final trainings of `search` in the bytes of its object.
+
+    Raises:
+        CorruptState: it is not such an index.
+    """
+    finals = _parse(Finals, data, finals_name(search), "an index of final trainings")
+    if finals.search != search:
+        raise CorruptState(f"{finals_name(search)} belongs to another search, {finals.search}")
+    return finals
+
+
+def read_final(store: Store, key: str) -> FinalResult | None:
+    """The result of a final training, or None if there is none yet.
+
+    Raises:
+        CorruptState: the object there is not a result of this key, or larger than 64 KiB.
+    """
+    result = _read_small(store, FinalResult, final_name(key), "a result of a final training")
+    if result and result.key != key:
+        raise CorruptState(f"{final_name(key)} is the result of another final training, {result.key}")
+    return result
+
+
+def read_weights(store: Store, result: FinalResult) -> bytes:
+    """The safetensors file that belongs to a result.
+
+    Raises:
+        CorruptState: it is gone, or is not the one that the result names.
+    """
+    name = weights_name(result.key)
+    stored = store.get(name)
+    if stored is None:
+        raise CorruptState(f"{name} is gone, although the result of this final training is there")
+    if hashlib.sha256(stored.data).hexdigest() != result.weights_sha256:
+        raise CorruptState(f"{name} is not what the result of this final training names: its checksum is another")
+    return stored.data
 
 
 def _read_small(store: Store, model: type[M], name: str, what: str) -> M | None:

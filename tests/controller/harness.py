@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from rcas.clock import Clock
 from rcas.controller.step import Controller, Step, new_state
 from rcas.errors import Conflict
 from rcas.evaluation import Protocol, Result, Seconds, Task
+from rcas.final import FinalResult, FinalTask
 from rcas.runtimes.base import Attempt
 from rcas.spec import SearchSpec, build_spec
 from rcas.state import Ledger, result_name
@@ -72,6 +73,12 @@ def a_result(task: Task, **changes: Any) -> Result:
         "madds": cost.madds,
     }
     return Result.model_validate({**fields, **changes})
+
+
+def a_final_result(task: FinalTask, weights: bytes, **changes: Any) -> FinalResult:
+    searched = a_result(cast(Task, task)).model_dump()
+    own = {"weights_sha256": hashlib.sha256(weights).hexdigest(), "train_images": 100}
+    return FinalResult.model_validate({**searched, **own, **changes})
 
 
 class FixedClock:

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from rcas.errors import InvalidSpec
 from rcas.evaluation import DataSource, Description, Draw
+from rcas.final import FinalDraw
 from rcas.space import Space
 from rcas_trainer import sources
 from rcas_trainer.augment import Augmentation, crop_and_flip
-from rcas_trainer.draw import split
+from rcas_trainer.draw import at_most, split
 from rcas_trainer.versions import versions
 
 _RESIZE_BATCH = 256
@@ -42,6 +43,16 @@ class Data(Protocol):
         ...
 
     @property
+    def test_sha256(self) -> str | None:
+        """Hash of the test set, if that is what measures; None if images of the training set do."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Names of the classes, if the data set tells them."""
+        ...
+
+    @property
     def raw_input(self) -> tuple[int, int, int]:
         """(channels, height, width) as stored."""
         ...
@@ -58,7 +69,7 @@ class Data(Protocol):
 
     @property
     def validation_count(self) -> int:
-        """Images drawn to measure on."""
+        """Images that measure: drawn from the training set, or the test set."""
         ...
 
     def mean(self) -> Tensor:
@@ -96,6 +107,8 @@ class TensorData:
     num_classes: int
     train: Batch
     held_out: Batch
+    test_sha256: str | None = None
+    classes: tuple[str, ...] | None = None
     _placed: dict[torch.device, tuple[Batch, Batch]] = field(default_factory=dict[torch.device, tuple[Batch, Batch]])
 
     @property
@@ -144,7 +157,7 @@ class TensorData:
         return self._placed[device]
 
 
-def open_data(source: DataSource, draw: Draw, image: tuple[int, int, int] | None) -> Data:
+def open_data(source: DataSource, draw: Draw | FinalDraw, image: tuple[int, int, int] | None) -> Data:
     """Load and draw a data set; the last one is kept for the next evaluation of this process.
 
     Args:
@@ -165,26 +178,43 @@ def open_data(source: DataSource, draw: Draw, image: tuple[int, int, int] | None
 _kept: dict[tuple[str | None, str, tuple[int, int, int] | None], Data] = {}
 
 
-def _open(source: DataSource, draw: Draw, image: tuple[int, int, int] | None) -> Data:
+def _open(source: DataSource, draw: Draw | FinalDraw, image: tuple[int, int, int] | None) -> Data:
     if draw.dataset == "imagefolder":
         from rcas_trainer.folder import open_folder
 
         return open_folder(source, draw, image or (3, 224, 224))
-    raw = sources.load(source, draw.dataset)
+    is_final = isinstance(draw, FinalDraw)
+    raw = sources.load(source, draw.dataset, "train" if is_final else "all")
+    size = _size(raw, draw, image)
+    labels = raw.labels.tolist()
+    if is_final:
+        test = sources.load(source, draw.dataset, "test")
+        drawn = torch.tensor(at_most(labels, raw.num_classes, draw.train_per_class, draw.draw_seed))
+        train, held_out = _batch(raw, drawn, size), _batch(test, torch.arange(len(test.labels)), size)
+        test_sha256 = test.sha256
+    else:
+        train, held_out = (
+            _batch(raw, torch.tensor(indices), size) for indices in split(labels, raw.num_classes, draw)
+        )
+        test_sha256 = None
+    raw_input = (raw.images.shape[1], raw.images.shape[2], raw.images.shape[3])
+    return TensorData(raw.sha256, raw_input, raw.num_classes, train, held_out, test_sha256, raw.classes)
+
+
+def _size(raw: sources.RawImages, draw: Draw | FinalDraw, image: tuple[int, int, int] | None) -> tuple[int, int, int]:
     channels, height, width = raw.images.shape[1:]
     if image and image[0] != channels:
         raise InvalidSpec(
             "space.input", got=image, allowed=f"{channels} channel(s), as the images of {draw.dataset} have"
         )
-    drawn = split(raw.labels.tolist(), raw.num_classes, draw)
-    train, held_out = (
-        Batch(_resized(raw.images[indices], image or (channels, height, width)), raw.labels[indices])
-        for indices in map(torch.tensor, drawn)
-    )
-    return TensorData(raw.sha256, (channels, height, width), raw.num_classes, train, held_out)
+    return image or (channels, height, width)
 
 
-def open_for_space(source: DataSource, draw: Draw, space: Space) -> Data:
+def _batch(raw: sources.RawImages, indices: Tensor, size: tuple[int, int, int]) -> Batch:
+    return Batch(_resized(raw.images[indices], size), raw.labels[indices])
+
+
+def open_for_space(source: DataSource, draw: Draw | FinalDraw, space: Space) -> Data:
     """Load and draw a data set for the networks of a space.
 
     Raises:
@@ -197,7 +227,7 @@ def open_for_space(source: DataSource, draw: Draw, space: Space) -> Data:
     return data
 
 
-def describe(source: DataSource, draw: Draw, space: Space | None = None) -> Description:
+def describe(source: DataSource, draw: Draw | FinalDraw, space: Space | None = None) -> Description:
     """What a protocol needs to know of this machine and its data.
 
     Args:
@@ -216,6 +246,8 @@ def describe(source: DataSource, draw: Draw, space: Space | None = None) -> Desc
         train_images=data.train_count,
         gpus=torch.cuda.device_count(),
         versions=versions(),
+        test_sha256=data.test_sha256,
+        test_images=data.validation_count if data.test_sha256 else None,
     )
 
 

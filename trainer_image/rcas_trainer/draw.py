@@ -31,20 +31,35 @@ def split(labels: Sequence[int], num_classes: int, draw: Draw) -> Split:
     Raises:
         InvalidSpec: a class has too few images to leave one for training.
     """
-    members: list[list[int]] = [[] for _ in range(num_classes)]
-    for index, label in enumerate(labels):
-        members[label].append(index)
     found = Split([], [])
-    for label, indices in enumerate(members):
+    for label, indices in enumerate(_members(labels, num_classes)):
         if len(indices) <= draw.validation_per_class:
             allowed = f"fewer than the {len(indices)} training images that class {label} of {draw.dataset} has"
             raise InvalidSpec("draw.validation_per_class", got=draw.validation_per_class, allowed=allowed)
-        seed = draw.draw_seed
-        drawn = sorted(indices, key=lambda index: _rank(f"{seed}:{label}:{index}"))
+        drawn = _shuffled(label, indices, draw.draw_seed)
         end = None if draw.train_per_class is None else draw.validation_per_class + draw.train_per_class
         found.validation.extend(drawn[: draw.validation_per_class])
         found.train.extend(drawn[draw.validation_per_class : end])
     return Split(sorted(found.train), sorted(found.validation))
+
+
+def at_most(labels: Sequence[int], num_classes: int, per_class: int | None, seed: int) -> list[int]:
+    """Ascending indices of all images, or of at most `per_class` of each class."""
+    if per_class is None:
+        return list(range(len(labels)))
+    members = enumerate(_members(labels, num_classes))
+    return sorted(index for label, indices in members for index in _shuffled(label, indices, seed)[:per_class])
+
+
+def _members(labels: Sequence[int], num_classes: int) -> list[list[int]]:
+    members: list[list[int]] = [[] for _ in range(num_classes)]
+    for index, label in enumerate(labels):
+        members[label].append(index)
+    return members
+
+
+def _shuffled(label: int, indices: list[int], seed: int) -> list[int]:
+    return sorted(indices, key=lambda index: _rank(f"{seed}:{label}:{index}"))
 
 
 def _rank(text: str) -> bytes:

@@ -6,12 +6,14 @@ import math
 import platform
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from rcas.errors import InvalidSpec, RcasError, Unavailable
 from rcas.evaluation import DataSource, Result, Seconds, Task
+from rcas.final import FinalResult, FinalTask
 from rcas.messages import Assignment, Event
 from rcas_trainer.checkpoint import Checkpoint, Unusable
 from rcas_trainer.data import Data, open_for_space
@@ -21,6 +23,7 @@ from rcas_trainer.model import check_costs
 from rcas_trainer.objects import StoredObject, stored_object
 from rcas_trainer.patience import LAST_WORDS_S
 from rcas_trainer.results import read_result, write_result
+from rcas_trainer.times import Stopwatch
 from rcas_trainer.train import Progress, Score, Session, prepare_device, train
 from rcas_trainer.versions import versions
 
@@ -58,16 +61,18 @@ def evaluate(
     task, stored = assignment.task, stored_object(assignment.result, "result")
     checkpoint = Checkpoint(stored_object(assignment.checkpoint, "checkpoint"), task.key, task.protocol.sha256)
     with checkpoint.stored.alone(stop):
+        stopwatch = Stopwatch()
         result = read_result(stored, task, stop)
         if result is None:
             try:
                 with translated_memory_errors():
-                    session, score = _trained(task, checkpoint, stop, report)
+                    session = prepared(task, checkpoint, stop)
+                    score = train(session, checkpoint, stop, partial(_report_epoch, session, report))
             except Interrupted as error:
                 if error.kept:
-                    _remove_needless(checkpoint, stored, task)
+                    remove_needless(checkpoint, stored, task)
                 raise
-            result = _result(session, score, startup_s)
+            result = result_of(session, score, startup_s, stopwatch)
             try:
                 result = write_result(stored, result, task, stop)
             except (Interrupted, Unavailable):
@@ -78,16 +83,26 @@ def evaluate(
     return result
 
 
-def _remove_needless(checkpoint: Checkpoint, stored: StoredObject, task: Task) -> None:
+def _report_epoch(session: Session, report: Callable[[Event], None], epoch: int, score: Score | None) -> None:
+    event = Event(event="epoch", key=session.task.key, epoch=epoch, epochs=session.recipe.epochs)
+    counts = {"correct": score.correct, "total": score.total} if score else {}
+    report(event.model_copy(update=counts))
+
+
+def remove_needless(checkpoint: Checkpoint, stored: StoredObject, task: Task | FinalTask) -> None:
     """Remove what was kept if another attempt has finished in the meantime: nobody would ever do it later."""
     with suppress(RcasError):
-        if read_result(stored, task, patience_s=0):
+        model = FinalResult if isinstance(task, FinalTask) else Result
+        if read_result(stored, task, patience_s=0, model=model):
             checkpoint.remove()
 
 
-def _trained(
-    task: Task, checkpoint: Checkpoint, stop: Callable[[], bool], report: Callable[[Event], None]
-) -> tuple[Session, Score]:
+def prepared(task: Task | FinalTask, checkpoint: Checkpoint, stop: Callable[[], bool]) -> Session:
+    """A training with its data, as the checkpoint tells or else at its beginning.
+
+    Raises:
+        InvalidSpec, Interrupted, Unavailable, Refused: see `evaluate`.
+    """
     _check_versions(task)
     _check_batch_size(task)
     device = prepare_device(task.protocol)
@@ -100,17 +115,11 @@ def _trained(
         session.progress.seconds["data"] += reading.seconds["data"]
         if stop():
             raise Interrupted("stopped before the first batch")
-
-        def report_epoch(epoch: int, score: Score | None) -> None:
-            event = Event(event="epoch", key=task.key, epoch=epoch, epochs=session.recipe.epochs)
-            counts = {"correct": score.correct, "total": score.total} if score else {}
-            report(event.model_copy(update=counts))
-
-        return session, train(session, checkpoint, stop, report_epoch)
+        return session
 
 
 def _session(
-    task: Task, data: Data, device: torch.device, checkpoint: Checkpoint, stop: Callable[[], bool]
+    task: Task | FinalTask, data: Data, device: torch.device, checkpoint: Checkpoint, stop: Callable[[], bool]
 ) -> Session:
     """As the checkpoint tells; fresh if there is none, or none that can be used."""
     session = Session(task, data, device)
@@ -135,8 +144,10 @@ def _foreign_states() -> Generator[None]:
         raise Unusable(f"it is no state of this training ({first_line(error)})") from error
 
 
-def _result(session: Session, score: Score, startup_s: float) -> Result:
+def result_of(session: Session, score: Score, startup_s: float, stopwatch: Stopwatch) -> Result:
+    """What was trained, how, and what it scored."""
     task, progress = session.task, session.progress
+    began, ended = stopwatch.read()
     trained = progress.epoch * session.data.train_count
     cost = task.space.cost(task.space.network(task.network))
     return Result(
@@ -155,6 +166,8 @@ def _result(session: Session, score: Score, startup_s: float) -> Result:
         images_per_second=trained / max(progress.seconds["training"], 1e-9),
         resumed=progress.resumed,
         restarted=progress.restarted,
+        began=began,
+        ended=ended,
         device=_device_name(session.device),
         versions=versions(),
         params=cost.params,
@@ -162,7 +175,7 @@ def _result(session: Session, score: Score, startup_s: float) -> Result:
     )
 
 
-def _check_versions(task: Task) -> None:
+def _check_versions(task: Task | FinalTask) -> None:
     wanted, found = task.protocol.versions, versions()
     for name in sorted({*wanted, *found}):
         if wanted.get(name) != found.get(name):
@@ -173,19 +186,23 @@ def _check_versions(task: Task) -> None:
             )
 
 
-def _check_batch_size(task: Task) -> None:
+def _check_batch_size(task: Task | FinalTask) -> None:
     if task.protocol.training.batch_size < 2:
         raise InvalidSpec("training.batch_size", got=1, allowed="at least 2, because batch norm needs two images")
 
 
-def _checked_data(task: Task, source: DataSource) -> Data:
+def _checked_data(task: Task | FinalTask, source: DataSource) -> Data:
     data = open_for_space(source, task.protocol.draw, task.space)
-    if data.sha256 != task.protocol.data_sha256:
-        raise InvalidSpec(
-            "protocol.data_sha256",
-            got=task.protocol.data_sha256,
-            allowed=f"{data.sha256}, the data at {task.source.path}: results would not be comparable",
-        )
+    hashes = {"data_sha256": (task.protocol.data_sha256, data.sha256)}
+    if isinstance(task, FinalTask):
+        hashes["test_sha256"] = task.protocol.test_sha256, str(data.test_sha256)
+    for field, (wanted, found) in hashes.items():
+        if wanted != found:
+            raise InvalidSpec(
+                f"protocol.{field}",
+                got=wanted,
+                allowed=f"{found}, the data at {task.source.path}: results would not be comparable",
+            )
     return data
 
 

@@ -19,11 +19,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from rcas.errors import InvalidSpec
 from rcas.evaluation import DataSource, Draw
+from rcas.final import FinalDraw
 from rcas_trainer.augment import Augmentation
 from rcas_trainer.data import Batch
-from rcas_trainer.draw import split
+from rcas_trainer.draw import at_most, split
 from rcas_trainer.errors import first_line
-from rcas_trainer.listing import Sample, samples
+from rcas_trainer.listing import Sample, class_names, samples
 from rcas_trainer.sources import data_folder, translated_data_errors
 
 _MODES = {1: "L", 3: "RGB"}
@@ -104,6 +105,8 @@ class FolderData:
     labels: Tensor
     train_indices: Tensor
     validation_indices: Tensor
+    test_sha256: str | None = None
+    classes: tuple[str, ...] | None = None
 
     @property
     def train_count(self) -> int:
@@ -196,8 +199,10 @@ def centre_box(size: tuple[int, int], target: tuple[int, int]) -> Box:
     return left, top, left + wide, top + high
 
 
-def open_folder(source: DataSource, draw: Draw, image: tuple[int, int, int]) -> FolderData:
+def open_folder(source: DataSource, draw: Draw | FinalDraw, image: tuple[int, int, int]) -> FolderData:
     """List and draw an image folder: path/train/CLASS/... if there is a path/train, else path/CLASS/...
+
+    A final training needs path/train, and measures on path/test/CLASS/..., or else on path/val/CLASS/...
 
     Raises:
         InvalidSpec: no such folder, a class without images, too few images a class, or channels other than
@@ -208,14 +213,43 @@ def open_folder(source: DataSource, draw: Draw, image: tuple[int, int, int]) -> 
     root = data_folder(source, draw.dataset)
     if not root.is_dir():
         raise InvalidSpec("source.path", got=str(root), allowed="an existing folder; there is nothing to download")
-    root = root / "train" if (root / "train").is_dir() else root
+    train_root = root / "train" if (root / "train").is_dir() else root
     with translated_data_errors(source, draw.dataset):
-        classes, found = samples(root)
-        digest = _listing_sha256(root, found)
+        classes, found = samples(train_root)
+        names = tuple(class_names(train_root))
+        digest = _listing_sha256(train_root, found)
+        measuring, test_digest = _test_set(root, names) if isinstance(draw, FinalDraw) else ([], None)
     labels = [one.label for one in found]
-    train, validation = map(torch.tensor, split(labels, classes, draw))
-    paths = tuple(one.path for one in found)
-    return FolderData(digest, image, classes, paths, torch.tensor(labels), train, validation)
+    if isinstance(draw, FinalDraw):
+        train = at_most(labels, classes, draw.train_per_class, draw.draw_seed)
+        validation = list(range(len(found), len(found) + len(measuring)))
+    else:
+        train, validation = split(labels, classes, draw)
+    images = [*found, *measuring]
+    return FolderData(
+        digest,
+        image,
+        classes,
+        tuple(one.path for one in images),
+        torch.tensor([one.label for one in images]),
+        torch.tensor(train),
+        torch.tensor(validation),
+        test_digest,
+        names,
+    )
+
+
+def _test_set(root: Path, classes: tuple[str, ...]) -> tuple[list[Sample], str]:
+    """(images, hash) of path/test, or else of path/val, as ImageNet calls what papers test on."""
+    parts = [root / name for name in ("test", "val") if (root / name).is_dir()]
+    if not (root / "train").is_dir() or not parts:
+        raise ValueError("a final training needs the folders train and test (or val) in it")
+    found = class_names(parts[0])
+    if tuple(found) != classes:
+        odd = sorted(set(found) ^ set(classes))[0]
+        raise ValueError(f"train and {parts[0].name} must have the same classes; only one of them has {odd}")
+    _, images = samples(parts[0])
+    return images, _listing_sha256(parts[0], images)
 
 
 def _listing_sha256(root: Path, images: Sequence[Sample]) -> str:

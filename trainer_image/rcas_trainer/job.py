@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from rcas.errors import CorruptState, InvalidSpec
 from rcas.evaluation import RESULT_LIMIT_BYTES, Description
-from rcas.messages import JOB_VARIABLE, Assignment, Event, Inquiry
+from rcas.messages import JOB_VARIABLE, Assignment, Event, FinalAssignment, Inquiry, epoch_line
 from rcas_trainer import STARTED_S
 from rcas_trainer.errors import TooLarge, invalid, log, translated_memory_errors
 from rcas_trainer.fetch import local_source
@@ -33,29 +33,32 @@ def run(stop: Callable[[], bool]) -> None:
     """
     order = parsed(os.environ.get(JOB_VARIABLE))
     settle(os.environ)
-    threads = order.task.protocol.threads if isinstance(order, Assignment) else 1
+    threads = 1 if isinstance(order, Inquiry) else order.task.protocol.threads
     # Before torch is imported, as for a worker of a local search.
     os.environ.update(dict.fromkeys(_THREADS_VARIABLES, str(threads)))
-    if isinstance(order, Assignment):
-        train(order, stop)
-    else:
+    if isinstance(order, Inquiry):
         answer(order, stop)
+    elif isinstance(order, FinalAssignment):
+        finish(order, stop)
+    else:
+        train(order, stop)
 
 
-def parsed(text: str | None) -> Assignment | Inquiry:
+def parsed(text: str | None) -> Assignment | FinalAssignment | Inquiry:
     """Read an order.
 
     Raises:
-        InvalidSpec: it is neither of the two.
+        InvalidSpec: it is none of them.
     """
     try:
         fields = json.loads(text or "")
     except (ValueError, RecursionError) as error:
         allowed = "an assignment or an inquiry as JSON"
         raise InvalidSpec(JOB_VARIABLE, got=text or "nothing", allowed=allowed) from error
-    is_assignment = isinstance(fields, dict) and "task" in fields
+    names = set(fields) if isinstance(fields, dict) else set[str]()
+    model = FinalAssignment if "weights" in names else Assignment if "task" in names else Inquiry
     try:
-        return (Assignment if is_assignment else Inquiry).model_validate_json(text or "")
+        return model.model_validate_json(text or "")
     except ValidationError as error:
         raise invalid(JOB_VARIABLE, error) from error
 
@@ -78,6 +81,15 @@ def train(assignment: Assignment, stop: Callable[[], bool]) -> None:
     startup_s = time.monotonic() - STARTED_S
     result = evaluate(assignment, stop=stop, report=_log_epoch, startup_s=startup_s)
     log(f"{result.correct} of {result.total} validation images right")
+
+
+def finish(assignment: FinalAssignment, stop: Callable[[], bool]) -> None:
+    """Train one network finally; see `rcas_trainer.finish`."""
+    from rcas_trainer import finish as finals
+
+    startup_s = time.monotonic() - STARTED_S
+    result = finals.finish(assignment, stop=stop, report=_log_epoch, startup_s=startup_s)
+    log(f"{result.correct} of {result.total} test images right")
 
 
 def answer(inquiry: Inquiry, stop: Callable[[], bool]) -> None:
@@ -111,5 +123,4 @@ def _is_answered(stored: StoredObject, patience_s: float, stop: Callable[[], boo
 
 
 def _log_epoch(event: Event) -> None:
-    counts = f", {event.correct} of {event.total} right" if event.total else ""
-    log(f"epoch {event.epoch} of {event.epochs}{counts}")
+    log(epoch_line(event))

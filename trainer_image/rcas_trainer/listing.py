@@ -31,9 +31,7 @@ def samples(root: Path) -> tuple[int, list[Sample]]:
         ValueError: there is no class, or one without images; a folder contains itself; something is no file.
         OSError: a folder cannot be read.
     """
-    classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
-    if not classes:
-        raise ValueError("it has no folders of classes")
+    classes = class_names(root)
     folders = _Folders()
     found = list[Sample]()
     for label, name in enumerate(classes):
@@ -43,6 +41,19 @@ def samples(root: Path) -> tuple[int, list[Sample]]:
         if len(found) == before:
             raise ValueError(f"the class {name} has no images: {', '.join(EXTENSIONS)}")
     return len(classes), found
+
+
+def class_names(root: Path) -> list[str]:
+    """Names of the classes in order: those of the folders in `root`.
+
+    Raises:
+        ValueError: there is none.
+        OSError: the folder cannot be read.
+    """
+    classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+    if not classes:
+        raise ValueError("it has no folders of classes")
+    return classes
 
 
 def _sample(path: str, label: int) -> Sample:

@@ -1,21 +1,29 @@
-"""The result object of an evaluation: written once, never changed."""
+"""The result object of an evaluation or a final training: written once, never changed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from rcas.errors import CorruptState
 from rcas.evaluation import RESULT_LIMIT_BYTES, Result, Task
+from rcas.final import FinalTask
 from rcas_trainer.errors import TooLarge, log
 from rcas_trainer.objects import StoredObject
 from rcas_trainer.patience import READ_S, RESULT_S, never, patiently
 
+R = TypeVar("R", bound=Result)
+
 
 def read_result(
-    stored: StoredObject, task: Task, stop: Callable[[], bool] = never, patience_s: float = READ_S
-) -> Result | None:
+    stored: StoredObject,
+    task: Task | FinalTask,
+    stop: Callable[[], bool] = never,
+    patience_s: float = READ_S,
+    model: type[R] = Result,
+) -> R | None:
     """The task's result, or None if there is none yet.
 
     Args:
@@ -23,6 +31,7 @@ def read_result(
         task: whose result it must be.
         stop: asked while the store does not answer.
         patience_s: how long to go on asking then, in seconds.
+        model: of the result.
 
     Raises:
         CorruptState: what lies there is not a result of this task.
@@ -34,7 +43,7 @@ def read_result(
         content = patiently(lambda: stored.read(RESULT_LIMIT_BYTES), patience_s, stop)
         if content is None:
             return None
-        result = Result.model_validate_json(content)
+        result = model.model_validate_json(content)
     except (OSError, TooLarge, ValidationError) as error:
         raise CorruptState(f"{stored.place} is not a readable result; move it away and try again") from error
     if (result.key, result.protocol_sha256) != (task.key, task.protocol.sha256):
@@ -42,7 +51,7 @@ def read_result(
     return result
 
 
-def write_result(stored: StoredObject, result: Result, task: Task, stop: Callable[[], bool] = never) -> Result:
+def write_result(stored: StoredObject, result: R, task: Task | FinalTask, stop: Callable[[], bool] = never) -> R:
     """Write the result if none is there; the first one stands.
 
     Returns:
@@ -58,7 +67,7 @@ def write_result(stored: StoredObject, result: Result, task: Task, stop: Callabl
     content = result.model_dump_json(indent=1).encode() + b"\n"
     if patiently(lambda: stored.create(content), RESULT_S, stop):
         return result
-    standing = read_result(stored, task, stop, RESULT_S)
+    standing = read_result(stored, task, stop, RESULT_S, type(result))
     if standing is None:
         raise CorruptState(f"{stored.place} was there and is gone: somebody removes results")
     if standing != result:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from rcas.errors import InvalidSpec
 from rcas.evaluation import Protocol, Task, Training
+from rcas.final import FinalProtocol, FinalTask
 from rcas.messages import WORKER_VARIABLE
 from rcas_trainer.augment import Augmentation
 from rcas_trainer.checkpoint import Checkpoint, State
@@ -104,7 +105,7 @@ class Session:
         device: where.
     """
 
-    def __init__(self, task: Task, data: Data, device: torch.device) -> None:
+    def __init__(self, task: Task | FinalTask, data: Data, device: torch.device) -> None:
         self.task, self.data, self.device = task, data, device
         self.recipe: Training = task.protocol.training
         self.progress = Progress()
@@ -112,6 +113,11 @@ class Session:
         self.descent = Descent(self.module.parameters(), self.recipe)
         mean = data.mean() if self.recipe.mean_subtraction else torch.zeros(task.space.input[0])
         self.mean = mean.to(device)[:, None, None]
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is trained to its end."""
+        return self.progress.diverged or self.progress.epoch >= self.recipe.epochs
 
     def state(self) -> State:
         """Everything that `restore` needs."""
@@ -185,7 +191,7 @@ def train(
     stop: Callable[[], bool],
     report: Callable[[int, Score | None], None],
 ) -> Score:
-    """Train to the last epoch, or until the loss is no longer finite, and measure the network.
+    """Train to the end and measure the network.
 
     Args:
         session: fresh, or restored from the checkpoint.
@@ -197,14 +203,36 @@ def train(
         The score of the final network.
 
     Raises:
+        Interrupted: see `train_epochs`.
+    """
+    cheap = session.data.validation_count * _CHEAP_SHARE <= session.data.train_count
+    score: Score | None = None
+
+    def measure(epoch: int) -> None:
+        nonlocal score
+        score = timed_score(session) if cheap or session.ended else None
+        report(epoch, score)
+
+    train_epochs(session, checkpoint, stop, measure)
+    return score or timed_score(session)
+
+
+def train_epochs(
+    session: Session, checkpoint: Checkpoint, stop: Callable[[], bool], after_epoch: Callable[[int], None]
+) -> None:
+    """Train to the last epoch, or until the loss is no longer finite. Nothing is measured.
+
+    Args:
+        session: fresh, or restored from the checkpoint.
+        checkpoint: written after every epoch and when stopped.
+        stop: asked before every batch.
+        after_epoch: called after every epoch with the epochs done.
+
+    Raises:
         Interrupted: stop() said so; the checkpoint has the state of this moment, unless its store does not answer.
     """
-    progress, cheap = (
-        session.progress,
-        session.data.validation_count * _CHEAP_SHARE <= session.data.train_count,
-    )
-    score: Score | None = None
-    while progress.epoch < session.recipe.epochs and not progress.diverged:
+    progress = session.progress
+    while not session.ended:
         with progress.timed("training"):
             finished = _train_epoch(session, stop)
         if not finished:
@@ -212,10 +240,7 @@ def train(
             words = f"stopped in epoch {progress.epoch + 1}; {'a' if kept else 'no'} checkpoint is written"
             raise Interrupted(words, kept=kept)
         checkpoint.save(session.state(), stop=stop)
-        last = progress.diverged or progress.epoch == session.recipe.epochs
-        score = _timed_score(session) if cheap or last else None
-        report(progress.epoch, score)
-    return score or _timed_score(session)
+        after_epoch(progress.epoch)
 
 
 def _train_epoch(session: Session, stop: Callable[[], bool]) -> bool:
@@ -239,12 +264,13 @@ def _train_epoch(session: Session, stop: Callable[[], bool]) -> bool:
     return True
 
 
-def _timed_score(session: Session) -> Score:
+def timed_score(session: Session) -> Score:
+    """Measure the network; the time counts as validation."""
     with session.progress.timed("validation"):
         return session.score()
 
 
-def prepare_device(protocol: Protocol) -> torch.device:
+def prepare_device(protocol: Protocol | FinalProtocol) -> torch.device:
     """Set torch up so that equal tasks give equal results.
 
     Raises:
@@ -271,7 +297,7 @@ def _make_cuda_deterministic() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
-def _fresh_module(task: Task) -> nn.Module:
+def _fresh_module(task: Task | FinalTask) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(task.protocol.training.seed, task.replicate, "weights"))
         return build(task.space, task.space.network(task.network), task.protocol.training.activation)

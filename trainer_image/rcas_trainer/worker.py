@@ -14,7 +14,7 @@ from typing import TextIO
 from pydantic import ValidationError
 
 from rcas.errors import InvalidSpec
-from rcas.messages import EXIT_INTERRUPTED, Assignment, Event
+from rcas.messages import EXIT_INTERRUPTED, Assignment, Event, FinalAssignment
 from rcas_trainer import STARTED_S
 from rcas_trainer.errors import Interrupted, OutOfMemory, first_line, invalid, log
 from rcas_trainer.memory import give_back_memory
@@ -77,14 +77,12 @@ class Worker:
         Raises:
             Interrupted: asked to stop on the way.
         """
-        from rcas_trainer.evaluate import evaluate
-
         key = None
         try:
             assignment = parse_assignment(line)
             key = assignment.task.key
             startup_s, self._unpaid_startup_s = self._unpaid_startup_s, 0.0
-            evaluate(assignment, stop=self._stop, report=self.emit, startup_s=startup_s)
+            self._train(assignment, startup_s)
         except Interrupted:
             raise
         except Exception as error:
@@ -93,6 +91,16 @@ class Worker:
             self.emit(Event(event="finished", key=key))
             return
         give_back_memory()
+
+    def _train(self, assignment: Assignment | FinalAssignment, startup_s: float) -> None:
+        if isinstance(assignment, FinalAssignment):
+            from rcas_trainer.finish import finish
+
+            finish(assignment, stop=self._stop, report=self.emit, startup_s=startup_s)
+        else:
+            from rcas_trainer.evaluate import evaluate
+
+            evaluate(assignment, stop=self._stop, report=self.emit, startup_s=startup_s)
 
 
 def serve() -> int:
@@ -116,14 +124,16 @@ def serve() -> int:
     return 0
 
 
-def parse_assignment(line: bytes) -> Assignment:
+def parse_assignment(line: bytes) -> Assignment | FinalAssignment:
     """Read one line of standard input.
 
     Raises:
         InvalidSpec: it is not an assignment.
     """
+    # Only a final training keeps weights; one model for each, so that a complaint names the field alone.
+    model = FinalAssignment if b'"weights":' in line else Assignment
     try:
-        return Assignment.model_validate_json(line)
+        return model.model_validate_json(line)
     except ValidationError as error:
         raise invalid("assignment", error) from error
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rcas.clock import Clock
+from rcas.controller.cluster_finals import ClusterFinals, is_due
 from rcas.controller.config import Config
 from rcas.controller.deputy import check_pod
 from rcas.controller.limits import CANCELLED, PAUSED
@@ -58,6 +59,7 @@ class Reconciler:
     def __init__(self, world: World) -> None:
         self._world = world
         self.controller: Controller | None = None
+        self._finals: ClusterFinals | None = None
         self.retry_at = 0.0
         self._failures = 0
         self._written_at = 0.0
@@ -94,7 +96,7 @@ class Reconciler:
 
     def _back_off(self) -> None:
         """Begin again from what is written, a while later: after an error memory may be ahead of the store."""
-        self.controller = None
+        self.controller = self._finals = None
         self._failures += 1
         self.retry_at = self._world.clock.now() + self._world.backoff_s(self._failures)
 
@@ -102,7 +104,11 @@ class Reconciler:
         before = search.status()
         if _is_settled(search, before):
             self.controller = None
-            self._clear(search)
+            if is_due(search, before):
+                self._retrain(search, before)
+            else:
+                self._finals = None
+                self._clear(search)
             return
         failure: Unavailable | None = None
         try:
@@ -125,6 +131,24 @@ class Reconciler:
             self._clear(search)
         if failure:
             raise failure
+
+    def _retrain(self, search: Resource, before: Status) -> None:
+        """Bring the final trainings of a completed search forward."""
+        world = self._world
+        if self._finals is None:
+            self._finals = ClusterFinals(
+                world.config, world.namespace, world.store, world.location, world.clock, world.writer
+            )
+        try:
+            told = self._finals.advance(search, before)
+        except Unavailable:
+            self._back_off()
+            raise
+        self._failures = 0
+        changes = {"finals": told, "running": told.running, "observedGeneration": search.generation}
+        self._write(search, before.model_copy(update=changes), before)
+        if told.phase in {"Complete", "Failed"}:
+            self._clear(search)
 
     def _advance(self, search: Resource) -> Report:
         if self.controller is None:
@@ -233,7 +257,8 @@ class Reconciler:
         if status == before:
             return
         now_s = self._world.clock.now()
-        unchanged = status.phase == before.phase and _conditions_of(status) == _conditions_of(before)
+        phases = [(one.phase, one.finals and one.finals.phase) for one in (status, before)]
+        unchanged = phases[0] == phases[1] and _conditions_of(status) == _conditions_of(before)
         # A clock that was put back must not keep it from writing until it has caught up.
         if unchanged and 0 <= now_s - self._written_at < STATUS_INTERVAL_S:
             return

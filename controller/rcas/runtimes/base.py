@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, Protocol
 
 from rcas.evaluation import Task
+from rcas.final import FinalTask
 
 Outcome = Literal["finished", "interrupted", "lost", "invalid", "out-of-memory", "error"]
 """interrupted: it stopped when asked to; lost: its machine does not answer. Neither is a failure."""
@@ -52,7 +53,7 @@ class Attempt(NamedTuple):
 class Cluster(Protocol):
     """Runs attempts. Every method may raise Unavailable."""
 
-    def launch(self, name: str, task: Task) -> None:
+    def launch(self, name: str, task: Task | FinalTask) -> None:
         """Start an attempt. Launching a name again that is known changes nothing."""
         ...
 

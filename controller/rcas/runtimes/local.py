@@ -18,12 +18,23 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from rcas.errors import InvalidSpec, SearchFailed, Unavailable
+from rcas.errors import InvalidSpec, Unavailable
 from rcas.evaluation import DataSource, Description, Draw, Task
-from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, WORKER_VARIABLE, Assignment, Event, Question
+from rcas.final import FinalDraw, FinalTask
+from rcas.location import S3Location
+from rcas.messages import (
+    EXIT_INTERRUPTED,
+    EXIT_INVALID,
+    WORKER_VARIABLE,
+    Assignment,
+    Event,
+    FinalAssignment,
+    Question,
+)
 from rcas.runtimes.base import Attempt, Outcome
+from rcas.runtimes.orders import assignment_of, place_in
+from rcas.runtimes.trainer import ask, worker_environment
 from rcas.space import Space
-from rcas.state import checkpoint_name, result_name
 from rcas.stores.file import FileStore
 
 STOP_GRACE_S = 20.0
@@ -40,11 +51,11 @@ class LocalCluster:
         threads: CPU threads of each.
     """
 
-    def __init__(self, store: FileStore, logs: Path, *, workers: int, threads: int) -> None:
-        self._store, self._logs = store, logs
+    def __init__(self, store: FileStore | S3Location, logs: Path, *, workers: int, threads: int) -> None:
+        self._place, self._logs = place_in(store), logs
         self._environment = worker_environment(threads)
         self._workers: list[Worker | None] = [None] * workers
-        self._waiting: deque[tuple[str, Task]] = deque()
+        self._waiting: deque[tuple[str, Task | FinalTask]] = deque()
         self._ended: dict[str, Attempt] = {}
         self._selector = selectors.DefaultSelector()
 
@@ -56,7 +67,7 @@ class LocalCluster:
     ) -> None:
         self.close()
 
-    def launch(self, name: str, task: Task) -> None:
+    def launch(self, name: str, task: Task | FinalTask) -> None:
         """See `Cluster.launch`."""
         if name not in {attempt.name for attempt in self.observe()}:
             self._waiting.append((name, task))
@@ -119,14 +130,7 @@ class LocalCluster:
                 self._selector.register(worker.events, selectors.EVENT_READ)
             if worker.free():
                 name, task = self._waiting.popleft()
-                worker.assign(
-                    name,
-                    Assignment(
-                        task=task,
-                        result=str(self._store.path(result_name(task.key))),
-                        checkpoint=str(self._store.path(checkpoint_name(task.key))),
-                    ),
-                )
+                worker.assign(name, assignment_of(task, self._place))
 
     def _bury(self, worker: Worker) -> None:
         for attempt in worker.read():
@@ -169,7 +173,7 @@ class Worker:
         """Whether it can be given work. One that was asked to stop cannot, even if it finished its work first."""
         return self.attempt is None and not self._assignments.closed and self.process.poll() is None
 
-    def assign(self, name: str, assignment: Assignment) -> None:
+    def assign(self, name: str, assignment: Assignment | FinalAssignment) -> None:
         """Hand over work; a worker that is dead by now is noticed at the next observation."""
         self.attempt = Attempt(name, assignment.task.key, epochs=assignment.task.protocol.training.epochs)
         with contextlib.suppress(BrokenPipeError):
@@ -229,38 +233,21 @@ class Worker:
         self.events.close()
 
 
-def describe(source: DataSource, draw: Draw, space: Space) -> Description:
+def describe(source: DataSource, draw: Draw | FinalDraw, space: Space | None) -> Description:
     """Ask a trainer process what this machine and the data set are.
 
     Raises:
         InvalidSpec: the data cannot be used, or the trainer is not installed.
         SearchFailed: the process ended otherwise.
     """
-    question = Question(source=source, draw=draw, space=space)
-    done = subprocess.run(
-        [sys.executable, "-m", "rcas_trainer", "describe"],
-        input=question.model_dump_json().encode(),
-        capture_output=True,
-        env=worker_environment(threads=1),
-        check=False,
-    )
-    words = done.stderr.decode(errors="replace").strip().splitlines()
-    if done.returncode == EXIT_INVALID:
-        line = words[-1].removeprefix("rcas-trainer: ") if words else "invalid data"
-        raise InvalidSpec.relayed(_in_words_of_the_spec(line))
     try:
-        return Description.model_validate_json(done.stdout)
-    except ValidationError:
-        last = words[-1] if words else f"exit code {done.returncode}"
-        raise SearchFailed(f"the trainer cannot describe the data: {last}") from None
+        return ask(
+            "describe", Question(source=source, draw=draw, space=space), Description, cannot="describe the data"
+        )
+    except InvalidSpec as error:
+        raise InvalidSpec.relayed(_in_words_of_the_spec(str(error))) from None
 
 
 def _in_words_of_the_spec(line: str) -> str:
     """A trainer's complaint with the names that the fields have in the spec that the user wrote."""
     return re.sub(r"^(source|draw)\.", "data.", line).replace("space.num_classes:", "space.classes:", 1)
-
-
-def worker_environment(threads: int) -> dict[str, str]:
-    """This process's environment with the thread counts of the numeric libraries set."""
-    count = str(threads)
-    return {**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count}

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from rcas.evaluation import Task
+from rcas.final import FinalTask
 from rcas.location import S3Location
-from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, JOB_VARIABLE, Assignment, Inquiry
+from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, JOB_VARIABLE, Inquiry
 from rcas.pod import PodSpec
 from rcas.resource import Resource
-from rcas.state import checkpoint_name, result_name
+from rcas.runtimes.orders import assignment_of
 
 Object = dict[str, Any]
 
@@ -31,6 +32,8 @@ CONTAINER = "trainer"
 NON_ROOT = 65532
 GRACE_S = 60
 DEADLINE_S = 86_400
+FINAL_DEADLINE_S = 14 * 86_400
+"""Of a final training, which is hundreds of epochs long."""
 KEPT_AFTER_END_S = 24 * 3600
 """A backstop, if the controller never comes back: it deletes Jobs itself as soon as their results are committed."""
 LOST_NODE_S = 30
@@ -38,11 +41,11 @@ LOST_NODE_S = 30
 DESCRIBE_RETRIES = 2
 
 
-def evaluation_job(search: Resource, pod: PodSpec, store: S3Location, attempt: str, task: Task) -> Object:
+def evaluation_job(search: Resource, pod: PodSpec, store: S3Location, attempt: str, task: Task | FinalTask) -> Object:
     """The Job of one attempt at an evaluation. Its name derives from the search's uid and the attempt."""
-    assignment = Assignment(
-        task=task, result=store.url(result_name(task.key)), checkpoint=store.url(checkpoint_name(task.key))
-    )
+    assignment = assignment_of(task, store.url)
+    if isinstance(task, FinalTask) and pod.activeDeadlineSeconds is None:
+        pod = pod.model_copy(update={"activeDeadlineSeconds": FINAL_DEADLINE_S})
     annotations = {KEY_ANNOTATION: task.key, ATTEMPT_ANNOTATION: attempt, NETWORK_ANNOTATION: task.network}
     # Every failure but a disruption ends the Job: the controller counts attempts, and it alone.
     return _job(
@@ -50,9 +53,9 @@ def evaluation_job(search: Resource, pod: PodSpec, store: S3Location, attempt: s
     )
 
 
-def describe_job(search: Resource, pod: PodSpec, inquiry: Inquiry) -> Object:
-    """The Job that looks at the data before the search begins."""
-    return _job(search, pod, "describe", inquiry.model_dump_json(), {}, {}, retries=DESCRIBE_RETRIES)
+def describe_job(search: Resource, pod: PodSpec, inquiry: Inquiry, attempt: str = "describe") -> Object:
+    """The Job that looks at the data before the search, or a final training, begins."""
+    return _job(search, pod, attempt, inquiry.model_dump_json(), {}, {}, retries=DESCRIBE_RETRIES)
 
 
 def job_name(search: Resource, attempt: str) -> str:

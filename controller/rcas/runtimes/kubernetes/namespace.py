@@ -10,6 +10,7 @@ from typing import Any
 from rcas.clock import Clock
 from rcas.errors import Conflict, SearchFailed
 from rcas.evaluation import Task
+from rcas.final import FinalTask
 from rcas.location import S3Location
 from rcas.pod import PodSpec
 from rcas.resource import GROUP, PLURAL, VERSION, Resource, Status
@@ -161,7 +162,7 @@ class JobCluster:
         self._namespace, self._search, self._pod, self._store = namespace, search, pod, store
         self._clock, self._stall_s = clock, stall_s
 
-    def launch(self, name: str, task: Task) -> None:
+    def launch(self, name: str, task: Task | FinalTask) -> None:
         """See `Cluster.launch`."""
         self._namespace.create_job(evaluation_job(self._search, self._pod, self._store, name, task))
 
