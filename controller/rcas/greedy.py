@@ -262,9 +262,8 @@ def rivals_of(problem: Problem, state: RuleState) -> tuple[Candidate, ...]:
     return tuple(distinct.values())
 
 
-def leads_of(problem: Problem, state: RuleState, known: Trained) -> list[Comparison]:
-    """By how much the top leads each of its rivals, as a share of accuracy, with the variance of that."""
-    rivals = rivals_of(problem, state)
+def leads_of(problem: Problem, state: RuleState, rivals: Iterable[Candidate], known: Trained) -> list[Comparison]:
+    """By how much the first of the queue's `rivals` leads each of the others, as a share of accuracy."""
     return leads([_rival(problem, state, one, known) for one in rivals], _base(problem, state, known))
 
 

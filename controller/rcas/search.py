@@ -280,21 +280,26 @@ class Search:
         return self._known.count
 
     @property
+    def read(self) -> dict[Network, int]:
+        """How many trainings of each network a decision has read: the first ones, by number."""
+        found = dict[Network, int]()
+        for state in self._states.values():
+            for network in state.measured:
+                found[network] = max(found.get(network, 0), count_of(self.problem, state, network))
+        return found
+
+    @property
     def result(self) -> SearchResult:
         """What has been decided so far; final when `done`."""
         paths: dict[Rule, RulePath] = {rule: self._path(state) for rule, state in self._states.items()}
         points = [point for path in paths.values() for point in path.path]
         last = [path.path[-1] for path in paths.values() if path.path]
-        read = dict[Network, int]()
-        for state in self._states.values():
-            for network in state.measured:
-                read[network] = max(read.get(network, 0), count_of(self.problem, state, network))
         return SearchResult(
             best=max(last, key=_goodness, default=None),
             highest=max(points, key=_goodness, default=None),
             rules=paths,
             evaluations=self._known.count,
-            demanded=sum(read.values()),
+            demanded=sum(self.read.values()),
             offered=self.problem.replicates + sum(state.offered for state in self._states.values()),
         )
 

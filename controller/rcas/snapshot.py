@@ -165,6 +165,11 @@ class Snapshot(Model):
     trainings: Later[dict[str, dict[int, tuple[int, int]]]] = None
     asked: dict[str, str]
 
+    @property
+    def first_other_seed(self) -> int:
+        """From this number on no seed is one that the search has chosen by, or can."""
+        return self.replicate + (self.confirm.most if self.confirm else self.replicates)
+
     @classmethod
     def parse(cls, text: str | bytes) -> Snapshot:
         """Read and check.

@@ -113,6 +113,15 @@ def test_a_crash_at_any_io_changes_no_decision_and_no_count(searched, method, af
         assert record.trained == expected.trained, f"crash at call {at}"
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_search_that_confirms_has_baselines_that_do_not(method):
+    store = MemoryStore()
+    undisturbed(store, a_spec(rules=["UC"], max_blocks=2, replicates=2, confirm={"most": 4}))
+    record = baseline(store, method, replicates=2)
+    assert record.chosen
+    assert record.asked == 2 * len(record.results) <= TRAININGS
+
+
 def test_a_network_s_accuracy_is_that_over_all_its_replicates(searched):
     store = a_store(searched)
     once, thrice = baseline(a_store(searched), trainings=8), baseline(store, trainings=25, replicates=3)

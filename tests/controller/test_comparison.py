@@ -14,6 +14,7 @@ from rcas.controller.comparison import Contender, compared, of_baseline, of_netw
 from rcas.controller.trainings import measure
 from rcas.evaluation import Result, Training
 from rcas.final import Final, FinalDraw, FinalProtocol, FinalResult, Finals
+from rcas.search import Search
 from rcas.state import Head, final_name, finals_name, read_head
 
 SPEC = a_spec(rules=["UC", "APR"])
@@ -69,6 +70,20 @@ def test_the_order_is_that_from_other_seeds_and_not_that_of_the_choice(store):
     assert comparison.lead
     assert comparison.lead[0] == means[0] - means[1]
     assert claimed["tiny"] == of_search(head, store).accuracy
+
+
+@pytest.mark.parametrize(
+    ("fields", "first"), [({}, 1), ({"replicates": 3}, 3), ({"replicates": 2, "confirm": {"most": 4}}, 4)]
+)
+def test_other_seeds_are_those_that_the_search_cannot_have_chosen_by(fields, first):
+    store = MemoryStore()
+    undisturbed(store, a_spec(rules=["UC"], max_blocks=2, **fields))
+    head, search = head_of(store), Search.from_snapshot(head_of(store).state.search)
+    found = of_search(head, store)
+    assert found.first_other_seed == of_network(head, "1,5 / 1", store).first_other_seed == first
+    assert found.spent
+    assert found.spent.measured == len(search.known)
+    assert found.spent.worker_seconds == search.evaluations, "one second each"
 
 
 def test_an_answer_that_was_only_chosen_is_not_ranked(store):

@@ -41,10 +41,10 @@ def change_result(store: MemoryStore, key: str, **fields: Any) -> None:
 
 
 def add_seeds(store: MemoryStore, network: str, count: int, **fields: Any) -> None:
-    """Results of a network from the seeds 1 to `count`."""
+    """Results of a network from the first `count` seeds that chose nothing."""
     state = head_of(store).state
-    space = state.search.space
-    for replicate in range(1, count + 1):
+    space, first = state.search.space, state.search.first_other_seed
+    for replicate in range(first, first + count):
         key = evaluation_key(space, space.network(network), state.protocol.sha256, replicate)
         task = Task(key=key, space=space, network=network, protocol=state.protocol, replicate=replicate)
         store.objects[result_name(key)] = a_result(task, **fields).model_dump_json().encode()

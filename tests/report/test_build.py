@@ -148,6 +148,30 @@ def test_other_seeds_decide_whether_to_trust_the_gain():
     assert noise.again.best.spread
 
 
+def test_the_trainings_of_a_search_that_confirms_are_all_told_and_none_of_them_is_from_another_seed():
+    store = a_store(replicates=2, confirm={"most": 4})
+    search, report = Search.from_snapshot(head_of(store).state.search), report_of(store)
+    trainings = {(str(network), number): counts for network, number, counts in search.known.all()}
+    assert {(one.network, one.replicate): (one.correct, one.total) for one in report.evaluations} == trainings
+    assert all(one.trained for one in report.evaluations)
+    assert sum(one.read for one in report.evaluations) == report.demanded == search.result.demanded
+    assert report.networks < len(report.evaluations)
+    assert report.start
+    assert report.best
+    assert report.noise
+    assert report.noise.trainings == report.best.trainings >= 2
+    assert report.noise.gain
+    assert report.noise.gain.difference == pytest.approx(report.best.accuracy - report.start.accuracy)
+    assert report.noise.again is None, "what confirmed a choice is not independent of it"
+    for step in (report.start, report.best):
+        add_seeds(store, step.network, 3)
+    noise = report_of(store).noise
+    assert noise
+    assert noise.again
+    assert (noise.again.best.count, noise.again.start.count) == (3, 3)
+    assert all(table(report) for table in TABLES.values())
+
+
 def test_final_trainings_and_baselines_are_told(store):
     head = head_of(store)
     state, best = head.state, Search.from_snapshot(head.state.search).result.best

@@ -104,6 +104,7 @@ def baseline(
                     cluster=cluster,
                     slots=slots,
                     watch=lambda news: _tell(news, as_json=as_json),
+                    replicates=head.state.search.replicates,
                 )
                 records.append(record)
     except KeyboardInterrupt:

@@ -17,7 +17,6 @@ from rcas.budget import format_count
 from rcas.cli.options import find_search, json_option, open_folder, store_option
 from rcas.cli.render import open_console
 from rcas.controller.comparison import (
-    FIRST_OTHER_SEED,
     Comparison,
     Contender,
     Row,
@@ -138,7 +137,7 @@ def _contenders(store: Store, head: Head, name: str) -> list[Contender]:
 def _stored(store: Store, contender: Contender) -> list[Result]:
     """Results from other seeds that the store has, up to the first gap."""
     found = list[Result]()
-    for replicate in range(FIRST_OTHER_SEED, FIRST_OTHER_SEED + MOST_SEEDS):
+    for replicate in range(contender.first_other_seed, contender.first_other_seed + MOST_SEEDS):
         result = result_of(store, contender.task(replicate))
         if result is None:
             break
@@ -151,8 +150,7 @@ def _measured(
 ) -> list[list[Result]]:
     """Results from other seeds, trained where the store has none."""
     folder = open_folder(store)
-    seeds = range(FIRST_OTHER_SEED, FIRST_OTHER_SEED + replicates)
-    tasks = [[contender.task(seed) for seed in seeds] for contender in contenders]
+    tasks = [[one.task(one.first_other_seed + number) for number in range(replicates)] for one in contenders]
     results = dict[str, Result]()
     with ExitStack() as held:
         for search in sorted({contender.search for contender in contenders}):

@@ -185,8 +185,9 @@ def _confirmed(search: Search, decision: Decision) -> str:
     confirm = search.problem.confirm
     if not confirm:
         return ""
-    networks = [candidate.network for candidate in rivals_of(search.problem, decision.before)]
-    found = leads_of(search.problem, decision.before, search.known)
+    rivals = rivals_of(search.problem, decision.before)
+    networks = [candidate.network for candidate in rivals]
+    found = leads_of(search.problem, decision.before, rivals, search.known)
     further = sum(
         count_of(search.problem, decision.before, network) - search.problem.replicates for network in networks
     )

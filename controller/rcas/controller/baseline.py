@@ -7,7 +7,7 @@ trained itself must be remembered: it is written before they are launched.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from rcas.baselines.methods import Method, build
@@ -68,7 +68,9 @@ def run_baseline(
         CorruptState: a result or a record that is none.
     """
     problem = Search.from_snapshot(head.state.search).problem
-    strategy = build(method, problem, head.state.spec.rules, limit=trainings // replicates, seed=seed)
+    # To a strategy the pooled counts of a network are one measurement, and none of them confirms.
+    single = replace(problem, replicates=1, confirm=None)
+    strategy = build(method, single, head.state.spec.rules, limit=trainings // replicates, seed=seed)
     fresh = Record(
         search=head.name,
         method=method,

@@ -22,9 +22,6 @@ from rcas.space import Network, Space
 from rcas.state import Head, read_final, read_finals, read_result
 from rcas.stores.base import Store
 
-FIRST_OTHER_SEED = 1
-"""Replicate 0 chose the answers."""
-
 
 class Spent(NamedTuple):
     """What an answer took.
@@ -48,6 +45,7 @@ class Contender(NamedTuple):
         accuracy: that it was chosen by; None if it was not chosen.
         spent: None for a network that was given.
         final: accuracy on the test set after final trainings; None if there is none.
+        first_other_seed: from it on no seed can have chosen the network.
     """
 
     name: str
@@ -62,6 +60,7 @@ class Contender(NamedTuple):
     accuracy: Fraction | None
     spent: Spent | None
     final: Spread | None
+    first_other_seed: int
 
     @property
     def cost(self) -> Cost:
@@ -124,9 +123,9 @@ def of_search(head: Head, store: Store) -> Contender:
     best = search.result.best
     if best is None:
         raise InvalidSpec("search", got=head.name, allowed="a search that has accepted a network")
-    keys = [search.key(network) for network in search.known]
+    keys = [search.key(network, number) for network, number, _ in search.known.all()]
     counters = head.state.counters
-    spent = Spent(len(keys), counters.trained, counters.reused, _worker_seconds(store, keys))
+    spent = Spent(len(search.known), counters.trained, counters.reused, _worker_seconds(store, keys))
     return _contender(head, head.name, store, search.problem.space, best.network, best.accuracy, spent)
 
 
@@ -146,7 +145,9 @@ def of_baseline(head: Head, record: Record, store: Store) -> Contender:
     network, accuracy, _ = record.chosen
     spent = Spent(len(record.results), record.trained, record.asked - record.trained, record.worker_seconds)
     numbered = f"{name}-{record.seed}" if record.method in DRAWN else name
-    return _contender(head, numbered, store, record.space, network, accuracy, spent)._replace(group=name)
+    return _contender(head, numbered, store, record.space, network, accuracy, spent)._replace(
+        group=name, first_other_seed=max(head.state.search.first_other_seed, record.replicates)
+    )
 
 
 def of_network(head: Head, text: str, store: Store) -> Contender:
@@ -183,6 +184,7 @@ def _contender(
         accuracy=accuracy,
         spent=spent,
         final=_final(store, head.name, space, network),
+        first_other_seed=state.search.first_other_seed,
     )
 
 

@@ -8,7 +8,7 @@ from html import escape
 from rcas.budget import format_count
 from rcas.report.markup import paragraph
 from rcas.report.model import Measured, Pair, Report
-from rcas.report.words import milliseconds, moment
+from rcas.report.words import latency, measured_words, moment
 from rcas.wording import HELD, counted, duration, percent, points
 
 
@@ -34,7 +34,7 @@ def answer(report: Report, *, live: bool) -> str:
 
 def progress(report: Report) -> str:
     """One line: where the search stands."""
-    measured = f"{counted(len(report.evaluations), 'network')} measured"
+    measured = f"{measured_words(report)} measured"
     when = f"began {moment(report.created)}"
     if report.done:
         return f"Done. {measured.capitalize()}; {when}."
@@ -56,7 +56,7 @@ def task(report: Report) -> str:
         )
         if limit
     ]
-    limits += [f"{milliseconds(report.budget.latency_ns)} per image"] if report.budget.latency_ns else []
+    limits += [f"{latency(report.budget.latency_ns)} per image"] if report.budget.latency_ns else []
     _, height, width = report.input
     data = f"{report.protocol.draw.dataset} ({report.classes} classes, {height} x {width} pixels)"
     return (
@@ -77,7 +77,7 @@ def cards(report: Report) -> str:
         _cost_card("Parameters", best.cost.params, report.budget.params),
         _cost_card("Multiply-adds", best.cost.madds, report.budget.madds),
         *(
-            [_cost_card("Latency", best.cost.latency_ns, report.budget.latency_ns, milliseconds)]
+            [_cost_card("Latency", best.cost.latency_ns, report.budget.latency_ns, latency)]
             if best.cost.latency_ns is not None
             else []
         ),
@@ -112,7 +112,7 @@ def limits_text(report: Report) -> str:
     known = (
         (cost.params, limits.params, format_count, " params"),
         (cost.madds, limits.madds, format_count, " MAdds"),
-        (cost.latency_ns, limits.latency_ns, milliseconds, ""),
+        (cost.latency_ns, limits.latency_ns, latency, ""),
     )
     return ", ".join(
         f"{say(amount)}{unit}" + (f" ({amount / limit:.0%} of {say(limit)})" if limit else "")

@@ -39,13 +39,13 @@ def of_baseline(record: Record, others: Sequence[Counts]) -> BaselineReport | No
         accuracy=float(accuracy),
         other_seeds=measured(others) if others else None,
         cost=costs_of(cost),
-        trainings=len(record.results),
+        trainings=record.asked,
     )
 
 
 def costs_of(cost: Cost) -> Costs:
     """The plain form of a cost."""
-    return Costs(params=cost.params, madds=cost.madds, latency_ns=getattr(cost, "latency", None))
+    return Costs(params=cost.params, madds=cost.madds, latency_ns=cost.latency)
 
 
 def _over_seeds(counts: list[Counts]) -> Measured | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
@@ -12,7 +11,7 @@ from rcas.baselines.record import Record
 from rcas.errors import one_line
 from rcas.evaluation import Protocol, Result
 from rcas.final import Final, FinalResult
-from rcas.greedy import Candidate, Problem, Rule, Tally, rule_cost
+from rcas.greedy import Candidate, Rule, RuleState, Tally, leads_of, trainings_read
 from rcas.report.attached import costs_of, of_baseline, of_final
 from rcas.report.layers import layers
 from rcas.report.model import (
@@ -26,18 +25,17 @@ from rcas.report.model import (
     Trained,
     Weighing,
 )
-from rcas.report.noise import noise, standard_error
+from rcas.report.noise import noise
 from rcas.search import Point, RulePath, Search
-from rcas.space import Network, Space
+from rcas.space import Space
 from rcas.spec import SearchSpec
 from rcas.state import Head
 from rcas.trace import Decision, trace
+from rcas.trained import Trained as Known
 
 SHOWN = 6
 """Candidates of a decision that a report keeps besides those that were measured again."""
 SHOWN_AT_MOST = 40
-Counts = Mapping[Network, tuple[int, int]]
-"""(right, in all) of the validation images by network."""
 Others = Mapping[str, Sequence[tuple[int, int]]]
 """The same of trainings from other seeds, by the key of the evaluation that has the search's own seed."""
 
@@ -68,17 +66,16 @@ def build(
     """
     state, search = head.state, Search.from_snapshot(head.state.search)
     found, space = search.result, search.problem.space
-    counts = {space.network(name): (correct, total) for name, (correct, total) in state.search.results.items()}
-    read = frozenset[Network]().union(*(one.measured for one in search.states))
+    known = search.known
     rules = tuple(_rule(space, path, search) for path in found.rules.values())
-    choices = tuple(_choices(search, counts))
-    evaluations = _evaluations(search, counts, read, results)
+    choices = tuple(_choices(search, known))
+    evaluations = _evaluations(search, known, results)
     start = next((rule.path[0] for rule in rules if rule.path), None)
     best = _step_of(rules, found.best)
     best_path = next((p for p in found.rules.values() if p.path and found.best == p.path[-1]), None)
     added = [point.element for point in best_path.path if point.element] if best_path else []
     budget = state.search.budget
-    again = {str(network): (others or {}).get(search.key(network), ()) for network in counts}
+    again = {str(network): (others or {}).get(search.key(network), ()) for network in known}
     return Report(
         search=head.name,
         rcas=version,
@@ -90,7 +87,7 @@ def build(
         done=search.done,
         input=space.input,
         classes=space.num_classes,
-        budget=Limits(params=budget.params, madds=budget.madds, latency_ns=getattr(budget, "latency", None)),
+        budget=Limits(params=budget.params, madds=budget.madds, latency_ns=budget.latency),
         stop=state.search.stop,
         min_gain=None if state.search.min_gain is None else float(state.search.min_gain),
         max_blocks=state.search.max_blocks,
@@ -107,7 +104,7 @@ def build(
         bound_holds=found.bound_holds,
         counters=state.counters,
         layers=layers(space, found.best.network, added) if found.best else (),
-        noise=noise(rules, choices, {str(n): c for n, c in counts.items()}, again, start, best),
+        noise=noise(rules, choices, {str(n): known.trainings(n) for n in known}, again, start, best),
         protocol=state.protocol,
         spec=spec_text(state.spec, state.protocol),
         finals=tuple(of_final(final, found) for final, found in finals),
@@ -142,7 +139,7 @@ def _rule(space: Space, path: RulePath, search: Search) -> RuleReport:
         stopped=path.stopped,
         diminishing=_held(path.submodularity),
         rising=_held(path.monotonicity),
-        read=len(state.measured),
+        read=trainings_read(search.problem, state),
         offered=state.offered,
     )
 
@@ -152,6 +149,7 @@ def _step(space: Space, number: int, point: Point, before: Fraction | None) -> S
         number=number,
         network=str(point.network),
         accuracy=float(point.accuracy),
+        trainings=point.trainings,
         gain=None if before is None else float(point.accuracy - before),
         cost=costs_of(point.cost),
         position=point.element.position if point.element else None,
@@ -161,8 +159,8 @@ def _step(space: Space, number: int, point: Point, before: Fraction | None) -> S
 
 
 def _step_of(rules: Iterable[RuleReport], point: Point | None) -> Step | None:
-    name = str(point.network) if point else None
-    return next((step for rule in rules for step in rule.path if step.network == name), None)
+    wanted = (str(point.network), point.trainings) if point else None
+    return next((step for rule in rules for step in rule.path if (step.network, step.trainings) == wanted), None)
 
 
 def _held(tally: Tally) -> Held:
@@ -170,13 +168,13 @@ def _held(tally: Tally) -> Held:
     return Held(checked=tally.checked, broken=tally.broken, mean=mean, worst=float(tally.worst))
 
 
-def _choices(search: Search, counts: Counts) -> Iterable[Choice]:
+def _choices(search: Search, known: Known) -> Iterable[Choice]:
     for state in search.states:
-        for number, decision in enumerate(trace(search.problem, state.rule, search.known), start=1):
-            yield _choice(search, state.rule, number, decision, counts)
+        for number, decision in enumerate(trace(search.problem, state.rule, known), start=1):
+            yield _choice(search, state.rule, number, decision, known)
 
 
-def _choice(search: Search, rule: Rule, number: int, decision: Decision, counts: Counts) -> Choice:
+def _choice(search: Search, rule: Rule, number: int, decision: Decision, known: Known) -> Choice:
     space, weighed, winner = search.problem.space, decision.weighed, decision.weighed[0].candidate
     kept = [one for i, one in enumerate(weighed) if i < SHOWN or one.stale is not None][:SHOWN_AT_MOST]
     second = weighed[1].candidate if len(weighed) > 1 else None
@@ -201,29 +199,14 @@ def _choice(search: Search, rule: Rule, number: int, decision: Decision, counts:
             for one in kept
         ),
         margin=float((winner.gain or 0) - (second.gain or 0)) if second else None,
-        lead=_lead(search.problem, rule, decision.before.network, winner, second, counts) if second else None,
+        lead=_lead(search, decision.before, winner, second, known) if second else None,
     )
 
 
-def _lead(
-    problem: Problem, rule: Rule, base: Network, winner: Candidate, second: Candidate, counts: Counts
-) -> float | None:
-    """The difference of the two keys in standard errors; of the two gains where one of them is a loss."""
-    weights, gains = [1, 1], [winner.gain or Fraction(0), second.gain or Fraction(0)]
-    if min(gains) >= 0:
-        weights = [rule_cost(problem.budget, rule, one.cost) for one in (winner, second)]
-    ours, theirs = (weights[0] / weight for weight in weights)
-    error = math.hypot(
-        ours * _error(winner.network, counts),
-        theirs * _error(second.network, counts),
-        (ours - theirs) * _error(base, counts),
-    )
-    difference = ours * float(gains[0]) - theirs * float(gains[1])
-    return difference / error if error else None
-
-
-def _error(network: Network, counts: Counts) -> float:
-    return standard_error(counts[network]) if network in counts else 0.0
+def _lead(search: Search, before: RuleState, first: Candidate, second: Candidate, known: Known) -> float | None:
+    """In standard errors."""
+    lead = leads_of(search.problem, before, (first, second), known)[0]
+    return float(lead.difference) / lead.error if lead.error else None
 
 
 def _share(candidate: Candidate, winner: Candidate) -> float | None:
@@ -231,15 +214,10 @@ def _share(candidate: Candidate, winner: Candidate) -> float | None:
     return float(-candidate.rank[1] / best) if best > 0 else None
 
 
-def _evaluations(
-    search: Search,
-    counts: Counts,
-    read: frozenset[Network],
-    results: Mapping[str, Result],
-) -> tuple[Evaluated, ...]:
-    found = list[Evaluated]()
-    for network, (correct, total) in counts.items():
-        key = search.key(network)
+def _evaluations(search: Search, known: Known, results: Mapping[str, Result]) -> tuple[Evaluated, ...]:
+    found, read = list[Evaluated](), search.read
+    for network, number, (correct, total) in known.all():
+        key = search.key(network, number)
         result = results.get(key)
         if result and (result.network, result.correct, result.total) != (str(network), correct, total):
             result = None
@@ -247,12 +225,12 @@ def _evaluations(
             Evaluated(
                 key=key,
                 network=str(network),
-                replicate=search.replicate,
+                replicate=search.replicate + number,
                 correct=correct,
                 total=total,
                 accuracy=correct / total,
-                cost=costs_of(search.problem.space.cost(network)),
-                read=network in read,
+                cost=costs_of(search.problem.cost(network)),
+                read=number < read.get(network, 0),
                 trained=_trained(result) if result else None,
             )
         )

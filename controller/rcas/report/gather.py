@@ -49,13 +49,14 @@ class Gatherer:
             Unavailable: the store does not answer.
             CorruptState: the parts of the state contradict each other.
         """
-        others, baselines = dict[str, list[Counts]](), self._baselines(head)
-        for space, network in (*_answers(head), *((one.space, one.chosen[0]) for one in baselines if one.chosen)):
-            key = evaluation_key(space, network, head.state.search.protocol, head.state.search.replicate)
+        search, others = Search.from_snapshot(head.state.search), dict[str, list[Counts]]()
+        baselines = self._baselines(head)
+        for space, network in (*_answers(search), *((one.space, one.chosen[0]) for one in baselines if one.chosen)):
+            key = evaluation_key(space, network, search.protocol, search.replicate)
             others[key] = self._others(space, network, head)
         return build(
             head,
-            self._read(head),
+            self._read(search),
             now=now,
             version=version("rcas"),
             others=others,
@@ -64,9 +65,10 @@ class Gatherer:
         )
 
     def _others(self, space: Space, network: Network, head: Head) -> list[Counts]:
-        """(right, in all) of its trainings from the seeds after the search's, up to the first that is not there."""
+        """(right, in all) of its trainings from seeds that chose nothing, up to the first that is not there."""
         found = list[Counts]()
-        for replicate in range(head.state.search.replicate + 1, MOST_OTHERS + 1):
+        first = head.state.search.first_other_seed
+        for replicate in range(first, first + MOST_OTHERS):
             key = evaluation_key(space, network, head.state.search.protocol, replicate)
             result = self._results.get(key) or self._one(key)
             if result is None or result.network != str(network):
@@ -97,10 +99,8 @@ class Gatherer:
             ]
         return []
 
-    def _read(self, head: Head) -> dict[str, Result]:
-        stored = head.state.search
-        names = map(stored.space.network, stored.results)
-        keys = [evaluation_key(stored.space, one, stored.protocol, stored.replicate) for one in names]
+    def _read(self, search: Search) -> dict[str, Result]:
+        keys = [search.key(network, number) for network, number, _ in search.known.all()]
         known = {key: self._results[key] for key in keys if key in self._results}
         missing = [key for key in keys if key not in known]
         if missing:
@@ -118,8 +118,7 @@ class Gatherer:
         return None
 
 
-def _answers(head: Head) -> Iterator[tuple[Space, Network]]:
+def _answers(search: Search) -> Iterator[tuple[Space, Network]]:
     """The start network and what the rules have come to: those whose other seeds say whether to trust the search."""
-    search = Search.from_snapshot(head.state.search)
     reached = [path.path[-1].network for path in search.result.rules.values() if path.path]
     yield from ((search.problem.space, network) for network in dict.fromkeys([search.problem.space.start, *reached]))

@@ -37,6 +37,7 @@ class Step(Model):
 
     Attributes:
         number: blocks added so far; 0 is the start network.
+        trainings: that make its accuracy.
         gain: accuracy added by its last block; None for the start network.
         position, block, stage: of that block.
     """
@@ -44,6 +45,7 @@ class Step(Model):
     number: int
     network: str
     accuracy: float
+    trainings: int = 1
     gain: float | None
     cost: Costs
     position: int | None
@@ -112,7 +114,7 @@ class Choice(Model):
         shown: the winner first, then those after it in the queue, and all that were measured again.
         margin: gain of the winner less that of the next candidate under the rule; None without another.
         lead: how far the winner is ahead of it under the rule (by gain, or gain per cost), in standard errors from
-            the counts of validation images alone.
+            the trainings of all that are compared.
     """
 
     rule: Rule
@@ -150,9 +152,10 @@ class Trained(Model):
 
 
 class Evaluated(Model):
-    """A measured network.
+    """A training of a network.
 
     Attributes:
+        replicate: number of its seed.
         read: whether a decision has read it.
         trained: None if its result object cannot be read any more; the search keeps the counts.
     """
@@ -230,8 +233,8 @@ class Noise(Model):
     """How large chance is beside what was found.
 
     Attributes:
-        images: validation images of one measurement.
-        error: standard error of the answer's accuracy from drawing so many images.
+        images: validation images of one training. trainings: that make the answer's accuracy.
+        error: standard error of the answer's accuracy.
         gain: the answer against the start network. top: the answer against the next best of the rules' answers or,
             where all rules have the same, of the networks on the paths; None without another.
         typical_gain: median of the accepted blocks' gains.
@@ -240,6 +243,7 @@ class Noise(Model):
     """
 
     images: int
+    trainings: int = 1
     error: float
     gain: Pair | None
     top: Pair | None
@@ -272,7 +276,7 @@ class BaselineReport(Model):
 
     Attributes:
         accuracy: the one that it chose by. other_seeds: the same network trained with further seeds.
-        trainings: distinct networks that it asked for.
+        trainings: that it asked for.
     """
 
     method: str
@@ -295,7 +299,7 @@ class Report(Model):
         evaluations: in the order in which they ended, as far as that is known.
         missing: of them, those whose result object cannot be read.
         offered: trainings that greedy without laziness and sharing would have run for the same decisions.
-        demanded: networks that a decision read.
+        demanded: trainings that a decision read.
         under_way: evaluations intended and not ended when the state was written.
         layers: of the best network.
         spec: YAML of a spec that searches the same again, without the pod of a cluster.
@@ -334,6 +338,11 @@ class Report(Model):
     spec: str
     finals: tuple[FinalReport, ...] = ()
     baselines: tuple[BaselineReport, ...] = ()
+
+    @property
+    def networks(self) -> int:
+        """Different networks among the evaluations."""
+        return len({one.network for one in self.evaluations})
 
     @property
     def unread(self) -> int:

@@ -15,15 +15,10 @@ FEW = 2
 """Trainings from other seeds that a network needs before they say more than the one that chose it."""
 
 
-def standard_error(counts: Counts) -> float:
-    """Of an accuracy, from drawing so many images."""
-    return of_counts.standard_error([counts])
-
-
 def noise(
     rules: Sequence[RuleReport],
     choices: Sequence[Choice],
-    counts: Mapping[str, Counts],
+    trainings: Mapping[str, Sequence[Counts]],
     others: Mapping[str, Sequence[Counts]],
     start: Step | None,
     best: Step | None,
@@ -33,12 +28,12 @@ def noise(
     Args:
         rules: of the report, with their paths.
         choices: of the report.
-        counts: by network, of the training that the search went by.
+        trainings: by network, those that the search knows, by number.
         others: by network, of trainings from other seeds.
         start: the start network.
         best: the answer.
     """
-    if start is None or best is None or best.network not in counts or start.network not in counts:
+    if start is None or best is None or best.network not in trainings or start.network not in trainings:
         return None
     gains = [step.gain for rule in rules for step in rule.path if step.gain is not None]
     leads = [choice.lead for choice in choices if choice.lead is not None]
@@ -46,10 +41,11 @@ def noise(
     grown = best.network != start.network
     again = [others.get(step.network, ()) for step in (best, start)]
     return Noise(
-        images=counts[best.network][1],
-        error=standard_error(counts[best.network]),
-        gain=_pair(best, start, counts) if grown else None,
-        top=_pair(best, second, counts) if second else None,
+        images=trainings[best.network][0][1],
+        trainings=best.trainings,
+        error=of_counts.standard_error(trainings[best.network][: best.trainings]),
+        gain=_pair(best, start, trainings) if grown else None,
+        top=_pair(best, second, trainings) if second else None,
         typical_gain=statistics.median(gains) if gains else None,
         choices=len(leads),
         unclear=sum(abs(lead) <= CLEAR for lead in leads),
@@ -63,10 +59,10 @@ def _second(rules: Sequence[RuleReport], best: Step) -> Step | None:
     return max(others, key=lambda step: (step.accuracy, -step.cost.params, -step.cost.madds), default=None)
 
 
-def _pair(first: Step, second: Step, counts: Mapping[str, Counts]) -> Pair | None:
-    if first.network not in counts or second.network not in counts:
+def _pair(first: Step, second: Step, trainings: Mapping[str, Sequence[Counts]]) -> Pair | None:
+    if first.network not in trainings or second.network not in trainings:
         return None
-    found = of_counts.compare([counts[first.network]], [counts[second.network]])
+    found = of_counts.compare(*(trainings[step.network][: step.trainings] for step in (first, second)))
     return _said(first.network, second.network, found)
 
 

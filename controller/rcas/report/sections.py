@@ -11,7 +11,7 @@ from rcas.report.figures.timeline import bars
 from rcas.report.markup import code, details, figure, paragraph, section, table, terms
 from rcas.report.model import Report
 from rcas.report.tables import Column, Table
-from rcas.report.words import GLOSSARY
+from rcas.report.words import GLOSSARY, measured_words
 from rcas.wording import counted, duration, points
 
 
@@ -92,7 +92,7 @@ def _spending(report: Report) -> str:
     if not report.evaluations:
         return ""
     counters, unread = report.counters, report.unread
-    lines = [f"The search measured {counted(len(report.evaluations), 'network')}."]
+    lines = [f"The search measured {measured_words(report)}."]
     if any(rule.offered for rule in report.rules):
         lines.append(
             f"Plain greedy, which measures every candidate anew before each block, would have run "
@@ -115,7 +115,7 @@ def _spending(report: Report) -> str:
         )
     if report.missing:
         lines.append(
-            f"Of {counted(report.missing, 'network')} the result object is gone or unreadable; the search keeps the "
+            f"Of {counted(report.missing, 'training')} the result object is gone or unreadable; the search keeps the "
             "counts, so nothing it decided depends on it."
         )
     return section(
@@ -169,6 +169,20 @@ def _noise(report: Report) -> str:
         if noise.typical_gain is not None
         else ""
     )
+    several = noise.trainings > 1
+    source = (
+        f"The answer's accuracy is over {noise.trainings:,} trainings, each measured on {noise.images:,} images; its "
+        f"standard error is {noise.error * 100:.2f} points, from the draw of the images or from the seeds, whichever "
+        "says more."
+        if several
+        else f"An accuracy from {noise.images:,} images has a standard error of {noise.error * 100:.2f} points from "
+        "the draw of these images alone."
+    )
+    unseen = (
+        ""
+        if several
+        else " Another seed of the weights makes them less certain; one training does not show by how much."
+    )
     seeds = (
         f"Trained again from other seeds, the start network spreads by {noise.again.start.spread * 100:.2f} points "
         f"and the best by {noise.again.best.spread * 100:.2f} (standard deviation). "
@@ -179,14 +193,12 @@ def _noise(report: Report) -> str:
         "noise",
         "Noise beside the gains",
         paragraph(
-            f"An accuracy from {noise.images:,} images has a standard error of {noise.error * 100:.2f} points from "
-            f"the draw of these images alone.{typical} In {noise.unclear:,} of {counted(noise.choices, 'decision')} "
+            f"{source}{typical} In {noise.unclear:,} of {counted(noise.choices, 'decision')} "
             "the winner was within two standard errors of the next candidate: there, chance may have chosen."
         ),
         paragraph(
             f"{seeds}All networks are measured on the same images, which makes differences between them somewhat "
-            "more certain than this says. Another seed of the weights makes them less certain; one training does not "
-            "show by how much."
+            f"more certain than this says.{unseen}"
         ),
         figure(report, choices, "How far the winner of each decision was ahead of the next candidate."),
         details("Every decision", table(tables.choices(report))),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from rcas.report.model import Held, Report
-from rcas.report.words import milliseconds
+from rcas.report.words import latency
 from rcas.wording import STOPPED, duration, percent, points
 
 
@@ -86,7 +86,7 @@ _NETWORK = Column("network", "Network")
 _ACCURACY = Column("accuracy", "Accuracy", percent, number=True)
 _PARAMS = Column("params", "Parameters", _count, number=True)
 _MADDS = Column("madds", "MAdds", _count, number=True)
-_LATENCY = Column("latency_ns", "Latency", milliseconds, number=True)
+_LATENCY = Column("latency_ns", "Latency", latency, number=True)
 
 
 def rules(report: Report) -> Table:
@@ -288,7 +288,8 @@ def spending(report: Report) -> Table:
     """How the evaluations were spent."""
     counters = report.counters
     rows = [
-        ("networks measured", len(report.evaluations)),
+        ("networks measured", report.networks),
+        ("trainings that measured them", len(report.evaluations)),
         ("of them trained by this search", counters.trained),
         ("of them reused: their results were in the store already", counters.reused),
         ("of them read by a decision", report.demanded),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from rcas.budget import format_latency
 from rcas.greedy import RULES
+from rcas.report.model import Report
+from rcas.wording import counted
 
 RULE_WORDS = {
     "UC": "largest gain",
@@ -18,12 +21,18 @@ RULE_WORDS = {
 
 def series_of(rule: str) -> int:
     """Number of the colour and symbol of a rule: the same in every figure."""
-    return ([*RULES, "ALR"]).index(rule) if rule in {*RULES, "ALR"} else 5
+    return RULES.index(rule) if rule in RULES else len(RULES)
 
 
-def milliseconds(nanoseconds: float) -> str:
+def latency(nanoseconds: float) -> str:
     """A latency, such as `11.3 ms`."""
-    return f"{nanoseconds / 1e6:.3g} ms"
+    return format_latency(round(nanoseconds))
+
+
+def measured_words(report: Report) -> str:
+    """What was measured, such as `40 networks` or `120 trainings of 40 networks`."""
+    networks, trainings = counted(report.networks, "network"), len(report.evaluations)
+    return networks if trainings == report.networks else f"{counted(trainings, 'training')} of {networks}"
 
 
 def moment(seconds: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rcas.budget import format_count
 from rcas.report.model import Costs, Report, Step
 from rcas.report.plot import SYMBOLS, WIDE, Canvas, Panel, legend, spanning
-from rcas.report.words import RULE_WORDS, milliseconds, series_of
+from rcas.report.words import RULE_WORDS, latency, series_of
 from rcas.wording import percent, points
 
 Axis = tuple[str, str, int | None, Callable[[int], str]]
@@ -74,7 +74,7 @@ def _axes(report: Report) -> list[Axis]:
         ("madds", "multiply-adds (MAdds)", limits.madds, format_count),
     ]
     timed = bool(report.start and report.start.cost.latency_ns is not None)
-    return [*found, ("latency_ns", "latency", limits.latency_ns, milliseconds)] if timed else found
+    return [*found, ("latency_ns", "latency", limits.latency_ns, latency)] if timed else found
 
 
 def _cost(cost: Costs, field: str) -> int:
