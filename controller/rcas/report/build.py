@@ -204,7 +204,9 @@ def _choice(search: Search, rule: Rule, number: int, decision: Decision, known: 
 
 
 def _lead(search: Search, before: RuleState, first: Candidate, second: Candidate, known: Known) -> float | None:
-    """In standard errors."""
+    """In standard errors. A gain from before the last block was accepted is taken to be as noisy as the winner's."""
+    if second.network not in known:
+        second = second._replace(network=first.network)
     lead = leads_of(search.problem, before, (first, second), known)[0]
     return float(lead.difference) / lead.error if lead.error else None
 
