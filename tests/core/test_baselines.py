@@ -222,7 +222,7 @@ def test_greedy_stands_where_its_trainings_end_and_begins_no_round_that_it_canno
 def test_mobilenetv2_at_width_1_costs_what_the_paper_says():
     space = mobilenetv2.scaled(Space.cifar(100), Fraction(1))
     assert str(space.start) == "5,5 / 5,5,5 / 5,5,5,5 / 5,5,5 / 5,5,5 / 5"
-    assert space.cost(space.start) == (2_412_212, 91_142_144), "the paper says 2.4M and 91.1M"
+    assert space.cost(space.start)[:2] == (2_412_212, 91_142_144), "the paper says 2.4M and 91.1M"
 
 
 @pytest.mark.parametrize(

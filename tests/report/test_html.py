@@ -191,6 +191,6 @@ def test_latency_is_told_where_it_is_known(report: Report):
     timed = json.loads(report.model_dump_json().replace('"latency_ns":null', '"latency_ns":11300000'))
     timed["budget"]["latency_ns"] = 12_000_000
     text = html.page(Report.model_validate(timed))
-    assert "94% of the budget of 12 ms" in text
+    assert "94% of the budget of 12.0 ms" in text
     assert text.count("budget 12 ms") == 2, "in the figure for wide and for narrow screens"
     assert "11.3 ms (94% of 12 ms)" in markdown(Report.model_validate(timed))
