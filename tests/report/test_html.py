@@ -192,5 +192,5 @@ def test_latency_is_told_where_it_is_known(report: Report):
     timed["budget"]["latency_ns"] = 12_000_000
     text = html.page(Report.model_validate(timed))
     assert "94% of the budget of 12.0 ms" in text
-    assert text.count("budget 12 ms") == 2, "in the figure for wide and for narrow screens"
-    assert "11.3 ms (94% of 12 ms)" in markdown(Report.model_validate(timed))
+    assert text.count("budget 12.0 ms") == 2, "in the figure for wide and for narrow screens"
+    assert "11.3 ms (94% of 12.0 ms)" in markdown(Report.model_validate(timed))
