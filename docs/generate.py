@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 import runpy
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -136,8 +137,7 @@ def cli_page() -> str:
         "value and what is allowed; 130 stopped by Ctrl-C or SIGTERM. An error is one line on standard error. See\n"
         "[operations.md](operations.md).",
     ]
-    for name in sorted(rcasctl.commands):
-        command = rcasctl.commands[name]
+    for name, command in commands(rcasctl):
         with click.Context(command, info_name=f"rcasctl {name}") as context:
             usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
         parts += [f"## {name}", f"```\n{usage}\n```", inspect.cleandoc(command.help or "")]
@@ -145,6 +145,15 @@ def cli_page() -> str:
         if options:
             parts.append("\n".join(["| option | meaning |", "|---|---|", *options]))
     return "\n\n".join(parts) + "\n"
+
+
+def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """(name as it is typed, command) of all, those of a group after it."""
+    for name in sorted(group.commands):
+        command = group.commands[name]
+        yield prefix + name, command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{prefix}{name} ")
 
 
 def option_row(option: click.Option) -> str:

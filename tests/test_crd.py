@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charts.bad_searches import BAD, BASE, CHANGES, FULL, GOOD
+from charts.bad_searches import BAD, BASE, CHANGES, FULL, GOOD, TIMED
 from rcas.blocks import BLOCK_TYPES
 from rcas.budget import parse_count
 from rcas.crd import crd
@@ -133,7 +133,7 @@ def test_a_search_that_the_server_refuses_is_refused_locally(name: str) -> None:
         build_spec(BAD[name].spec)
 
 
-@pytest.mark.parametrize("spec", [BASE, FULL], ids=["least", "full"])
+@pytest.mark.parametrize("spec", [BASE, FULL, TIMED], ids=["least", "full", "timed"])
 def test_a_resource_made_from_a_spec_has_only_known_fields(spec: dict[str, Any]) -> None:
     fields = {key: value for key, value in spec.items() if key not in {"pause", "cancel"}}
     made = resource_of(build_spec({**fields, "name": "a"}), "default")

@@ -154,12 +154,12 @@ def test_the_base_of_these_tests_is_valid() -> None:
         ("threads: 1", "min_gain: much", "min_gain: got 'much', allowed: a valid number"),
         ("threads: 1", "stop: never", "stop: got 'never', allowed: 'drop-infeasible' or 'first-infeasible'"),
         ("threads: 1", "device: tpu", "device: got 'tpu', allowed: 'auto', 'cpu' or 'cuda'"),
-        ("threads: 1", "rules: [UC, XY]", "rules[1]: got 'XY', allowed: 'UC', 'APR', 'AMR' or 'JOINT'"),
+        ("threads: 1", "rules: [UC, XY]", "rules[1]: got 'XY', allowed: 'UC', 'APR', 'AMR', 'JOINT' or 'ALR'"),
         ("threads: 1", "rules: []", "rules: got '[]', allowed: "),
         (
             "threads: 1",
             "rules: [UC, UC]",
-            "rules: got \"['UC', 'UC']\", allowed: one or more of UC, APR, AMR, JOINT, eac",
+            "rules: got \"['UC', 'UC']\", allowed: one or more of UC, APR, AMR, JOINT, ALR, eac",
         ),
         ("threads: 1", "rules: UC", "rules: got 'UC', allowed: a valid tuple"),
         ("name: tiny", "name: My_Search", "name: got 'My_Search', allowed: "),
@@ -180,7 +180,7 @@ def test_a_mistake_is_one_line_with_its_field(old: str, new: str, expected: str)
 @pytest.mark.parametrize(
     ("given_budget", "expected"),
     [
-        ("{}", "budget: got 'nothing', allowed: params, madds or both"),
+        ("{}", "budget: got 'nothing', allowed: params, madds or latency"),
         ("{params: 10q}", "budget.params: got '10q', allowed: a positive count such as 3.4M"),
         ("{params: 10 k}", "budget.params: got '10 k', allowed: a positive count"),
         ("{params: 0}", "budget.params: got '0', allowed: a positive count"),
@@ -191,7 +191,7 @@ def test_a_mistake_is_one_line_with_its_field(old: str, new: str, expected: str)
         ("{params: [1]}", "budget.params: got '[1]', allowed: a positive count"),
         ("{params: 1e400}", "budget.params: got '1e400', allowed: a positive count"),
         (f"{{params: {'9' * 300}}}", "budget.params: got 'a number beyond 10^15', allowed: a positive count"),
-        ("{params: 10k, flops: 3M}", "budget.flops: got 'an unknown field', allowed: madds, params"),
+        ("{params: 10k, flops: 3M}", "budget.flops: got 'an unknown field', allowed: latency, madds, params"),
         (
             "{params: 500}",
             "budget.params: got '500', allowed: at least 882, what the start network 1 / 1 needs "
@@ -217,10 +217,12 @@ def test_a_budget_of_exactly_the_start_network_is_enough() -> None:
     assert parse_spec(changed("{params: 10k, madds: 300k}", "{params: 882, madds: 27072}"))
 
 
-def test_joint_needs_both_budgets() -> None:
+def test_joint_needs_two_budgets() -> None:
     joint = changed("threads: 1", "rules: [JOINT]")
     assert parse_spec(joint).rules == ("JOINT",)
-    assert refusal(joint.replace(", madds: 300k", "")).startswith("rules: got 'JOINT', allowed: JOINT only with both")
+    assert refusal(joint.replace(", madds: 300k", "")).startswith(
+        "rules: got 'JOINT', allowed: JOINT only with two budgets"
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,26 @@ from rcas.blocks import Block, strided
 
 
 class Cost(NamedTuple):
-    """What a network or a block costs; differences of costs may be negative."""
+    """What a network or a block costs; differences of costs may be negative.
+
+    Attributes:
+        latency: in nanoseconds, by a table of latencies; None where none is given. It stays None in a sum or a
+            difference with a cost that has none.
+    """
 
     params: int
     madds: int
+    latency: int | None = None
 
     def __add__(self, other: object) -> Cost:
         if not isinstance(other, Cost):
             return NotImplemented
-        return Cost(self.params + other.params, self.madds + other.madds)
+        latency = None if self.latency is None or other.latency is None else self.latency + other.latency
+        return Cost(self.params + other.params, self.madds + other.madds, latency)
 
     def __sub__(self, other: Cost) -> Cost:
-        return Cost(self.params - other.params, self.madds - other.madds)
+        latency = None if self.latency is None or other.latency is None else self.latency - other.latency
+        return Cost(self.params - other.params, self.madds - other.madds, latency)
 
 
 def conv(inputs: int, outputs: int, kernel: int, groups: int, pixels: int) -> Cost:

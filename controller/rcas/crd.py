@@ -74,7 +74,7 @@ def described(text: str) -> tuple[str, dict[str, str]]:
 def _resource() -> Schema:
     spec = _structural(ResourceSpec.model_json_schema(), "spec")
     status = _structural(Status.model_json_schema(), "status")
-    spec["x-kubernetes-validations"] = [*_immutable(spec), _stays_cancelled()]
+    spec["x-kubernetes-validations"] += [*_immutable(spec), _stays_cancelled()]
     spec["description"] = "The search that is asked for; only " + ", ".join(MUTABLE_FIELDS) + " may change later."
     status["description"] = "What the controller last saw; of the same size, whatever the search has done."
     conditions = status["properties"]["conditions"]
@@ -173,7 +173,8 @@ def _resolved(node: Schema, definitions: dict[str, Schema]) -> Schema:
         target = definitions[node["$ref"].rsplit("/", 1)[1]]
         rest = {name: value for name, value in node.items() if name not in {"$ref", "default"}}
         return _resolved({**target, "docstring": target.get("description", ""), **rest}, definitions)
-    options = [option for option in node.get("anyOf", []) if option.get("type") != "null"]
+    # A file's name is for rcasctl, which puts the file's content in its place.
+    options = [o for o in node.get("anyOf", []) if o.get("type") != "null" and o.get("format") != "path"]
     if len(options) == 1:
         rest = {name: value for name, value in node.items() if name != "anyOf"}
         return _resolved({**options[0], **rest}, definitions)
@@ -219,4 +220,6 @@ def _whole_number_or_text(options: list[Schema]) -> Schema:
     made: Schema = {**copy.deepcopy(details.QUANTITY), "minimum": number["minimum"], "maxLength": 40}
     if "const" in text:
         return made | {"pattern": f"^{text['const']}$"}
+    if "pattern" in text:
+        return made | {"maximum": 10**15, "pattern": text["pattern"]}
     return made | {"maximum": 10**15, "x-kubernetes-validations": [_rule(*details.COUNT_RULE)]}

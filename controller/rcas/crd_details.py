@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rcas import pod
+from rcas import latency, pod
 from rcas.messages import JOB_VARIABLE
 
 Schema = dict[str, Any]
@@ -35,7 +35,10 @@ MOST_ITEMS = {
     "spec.space.stages": 64,
     "spec.space.stages[].start": 1000,
     "spec.space.block_types": 6,
-    "spec.rules": 4,
+    "spec.rules": 5,
+    "spec.latency.table.stems": latency.MOST_HEADS,
+    "spec.latency.table.blocks": latency.MOST_BLOCKS,
+    "spec.latency.table.heads": latency.MOST_HEADS,
     "status.conditions": 8,
     "status.finals.results": 100,
 }
@@ -65,7 +68,16 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
             ".start",
         ),
     ),
-    "spec.budget": (("has(self.params) || has(self.madds)", "params, madds or both are needed", ""),),
+    "spec": (
+        (
+            "!has(self.budget.latency) || has(self.latency)",
+            "a latency only together with latency.table, which says how long each block takes",
+            ".budget",
+        ),
+    ),
+    "spec.budget": (
+        ("has(self.params) || has(self.madds) || has(self.latency)", "params, madds or latency is needed", ""),
+    ),
     "spec.pod.labels": (_UNRESERVED,),
     "spec.pod.annotations": (_UNRESERVED,),
     "spec.pod.env[]": ((f"self.name != '{JOB_VARIABLE}'", f"{JOB_VARIABLE} is set by rcas", ".name"),),
@@ -128,6 +140,7 @@ MEANINGS = {
     "status.best": "Accuracy of the best network so far, such as 76.10%.",
     "status.params": "Parameters of the best network so far.",
     "status.madds": "Multiply-adds of the best network so far, for one image.",
+    "status.latency_ns": "Nanoseconds of the best network so far, by the table of the spec.",
     "status.network": "The best network so far: block types by stage.",
     "status.conditions": "What is true of the search now.",
     "status.conditions[].type": "Which condition.",
@@ -151,6 +164,7 @@ COLUMNS: tuple[tuple[str, str, str, int], ...] = (
     ("Best", "string", ".status.best", 0),
     ("Params", "integer", ".status.params", 0),
     ("MAdds", "integer", ".status.madds", 0),
+    ("Latency", "integer", ".status.latency_ns", 1),
     ("Age", "date", ".metadata.creationTimestamp", 0),
     ("Network", "string", ".status.network", 1),
 )

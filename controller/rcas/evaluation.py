@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -21,10 +21,17 @@ Seen = Annotated[int, Field(ge=0, le=10**15)]
 """A count that a trainer tells. It is another program, which may tell anything, and sums of it must stay numbers."""
 Elapsed = Annotated[float, Field(ge=0, le=1e12)]
 """Seconds that a trainer tells."""
+Moment = Annotated[float, Field(ge=0, le=1e11)]
+"""Seconds since 1970 that a trainer tells by its own clock. No decision reads them."""
 Versions = Annotated[
     dict[Annotated[str, Field(max_length=100)], Annotated[str, Field(max_length=200)]], Field(max_length=50)
 ]
 """Of the training code and the libraries under it. They go into every task, which a container gets as a variable."""
+
+
+T = TypeVar("T")
+Later = Annotated[T | None, Field(exclude_if=lambda value: value is None)]
+"""A field that format 1 did not have at first: not written where it is None, so objects without keep their bytes."""
 
 
 class Model(BaseModel):
@@ -169,6 +176,7 @@ class Result(Model):
         images_per_second: training images over training seconds.
         resumed: how many times the training went on from a checkpoint.
         restarted: how many times it began anew because its checkpoint could not be used.
+        began, ended: of the attempt that wrote this; None where the trainer does not tell.
     """
 
     format: Literal[1] = 1
@@ -187,6 +195,8 @@ class Result(Model):
     images_per_second: Annotated[float, Field(ge=0)]
     resumed: Seen = 0
     restarted: Seen = 0
+    began: Moment | None = None
+    ended: Moment | None = None
     device: str
     versions: Versions
     params: Count
@@ -196,6 +206,8 @@ class Result(Model):
     def _counts_fit(self) -> Result:
         if not self.correct <= self.correct_top5 <= self.total:
             raise ValueError("counts must satisfy correct <= correct_top5 <= total")
+        if self.began is not None and self.ended is not None and self.ended < self.began:
+            raise ValueError("it must have begun before it ended")
         return self
 
 

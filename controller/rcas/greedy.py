@@ -12,15 +12,17 @@ from bisect import insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import prod
 from typing import Literal, NamedTuple
 
-from rcas.budget import Budget
+from rcas.budget import Budget, format_latency
 from rcas.costs import Cost
 from rcas.errors import InvalidSpec
+from rcas.latency import LatencyTable, cost_with_latency
 from rcas.space import Element, Network, Space
 
-Rule = Literal["UC", "APR", "AMR", "JOINT"]
-RULES: tuple[Rule, ...] = ("UC", "APR", "AMR", "JOINT")
+Rule = Literal["UC", "APR", "AMR", "JOINT", "ALR"]
+RULES: tuple[Rule, ...] = ("UC", "APR", "AMR", "JOINT", "ALR")
 StopPolicy = Literal["drop-infeasible", "first-infeasible"]
 STOP_POLICIES: tuple[StopPolicy, ...] = ("drop-infeasible", "first-infeasible")
 StopReason = Literal["full", "budget", "first-infeasible", "min-gain", "max-blocks"]
@@ -37,6 +39,7 @@ class Problem:
             measures them too and ends when one of them wins (the paper's published path).
         min_gain: end when the winner's gain in accuracy is below this; None never does.
         max_blocks: end after so many accepted blocks.
+        latency_table: gives every network its latency; needed by a budget of it and by the rule ALR.
     """
 
     space: Space
@@ -44,6 +47,7 @@ class Problem:
     stop: StopPolicy = "drop-infeasible"
     min_gain: Fraction | None = None
     max_blocks: int | None = None
+    latency_table: LatencyTable | None = None
 
     def __post_init__(self) -> None:
         if self.stop not in STOP_POLICIES:
@@ -52,14 +56,25 @@ class Problem:
             raise InvalidSpec("max_blocks", got=self.max_blocks, allowed="a whole number from 0")
         if self.min_gain is not None and abs(self.min_gain) > 1:
             raise InvalidSpec("min_gain", got=str(self.min_gain)[:20], allowed="an accuracy difference from -1 to 1")
-        start = self.space.cost(self.space.start)
+        if self.latency_table is not None:
+            self.latency_table.require(self.space)
+        elif self.budget.latency is not None:
+            allowed = "a latency only together with latency.table, which says how long each block takes"
+            raise InvalidSpec("budget.latency", got=format_latency(self.budget.latency), allowed=allowed)
+        start = self.cost(self.space.start)
         for name in self.budget.exceeded(start):
+            latency = "" if start.latency is None else f", {start.latency:,} ns"
+            unit = " ns" if name == "latency" else ""
             raise InvalidSpec(
                 f"budget.{name}",
-                got=getattr(self.budget, name),
-                allowed=f"at least {getattr(start, name):,}, what the start network {self.space.start} needs "
-                f"({start.params:,} params, {start.madds:,} MAdds)",
+                got=f"{getattr(self.budget, name)}{unit}",
+                allowed=f"at least {getattr(start, name):,}{unit}, what the start network {self.space.start} needs "
+                f"({start.params:,} params, {start.madds:,} MAdds{latency})",
             )
+
+    def cost(self, network: Network) -> Cost:
+        """What `network` costs, its latency among it if there is a table."""
+        return cost_with_latency(self.latency_table, self.space, network)
 
 
 class Candidate(NamedTuple):
@@ -147,12 +162,16 @@ def start(problem: Problem, rule: Rule) -> RuleState:
     """The state before anything is known: S = S0, every element that fits unmeasured in the queue.
 
     Raises:
-        InvalidSpec: an unknown rule, or JOINT without both budgets.
+        InvalidSpec: an unknown rule, JOINT without two budgets, or ALR without a table of latencies.
     """
     if rule not in RULES:
         raise InvalidSpec("rules", got=rule, allowed=", ".join(RULES))
-    if rule == "JOINT" and None in (problem.budget.params, problem.budget.madds):
-        raise InvalidSpec("rules", got="JOINT", allowed="JOINT only with both budgets, params and madds")
+    if rule == "JOINT" and sum(limit is not None for _, _, limit in problem.budget.uses(Cost(0, 0))) < 2:
+        raise InvalidSpec(
+            "rules", got="JOINT", allowed="JOINT only with two budgets or more, such as params and madds"
+        )
+    if rule == "ALR" and problem.latency_table is None:
+        raise InvalidSpec("rules", got="ALR", allowed="ALR only with latency.table")
     free = {element.position for element in problem.space.elements}
     filled = frozenset(range(len(problem.space.stage_of))) - free
     state = RuleState(rule, problem.space.start, filled=filled)
@@ -190,12 +209,12 @@ def transition(problem: Problem, state: RuleState, known: Known) -> RuleState | 
 
 def enqueue(problem: Problem, state: RuleState, entries: Iterable[tuple[Element, Fraction | None, int]]) -> RuleState:
     """Sort (element, gain, measured_at) into the queue by their keys at the current S, or park what does not fit."""
-    space, now = problem.space, problem.space.cost(state.network)
+    space, now = problem.space, problem.cost(state.network)
     queue, parked = list[Candidate](), list[Candidate]()
     indices = _insertion_indices(space, state.filled)
     for element, gain, measured_at in entries:
         network = state.network.insert(space.stage_of[element.position], indices[element.position], element.block)
-        total = space.cost(network)
+        total = problem.cost(network)
         cost = total - now
         rank = _rank(problem.budget, state.rule, gain, cost)
         live = problem.stop == "first-infeasible" or problem.budget.fits(total)
@@ -204,7 +223,9 @@ def enqueue(problem: Problem, state: RuleState, entries: Iterable[tuple[Element,
 
 
 def rule_cost(budget: Budget, rule: Rule, cost: Cost) -> int:
-    """c(v) under `rule`, on a scale of its own (paper, Algorithm 3; JOINT: params / B_p + madds / B_m).
+    """c(v) under `rule`, on a scale of its own (paper, Algorithm 3).
+
+    JOINT: params / B_p + madds / B_m, with latency / B_l if there is a budget of it. ALR: latency.
 
     A block that makes the network no larger counts as costing one unit, so that every key is defined.
     """
@@ -214,9 +235,11 @@ def rule_cost(budget: Budget, rule: Rule, cost: Cost) -> int:
         return max(cost.params, 1)
     if rule == "AMR":
         return max(cost.madds, 1)
-    assert budget.params is not None
-    assert budget.madds is not None
-    return max(cost.params * budget.madds + cost.madds * budget.params, 1)
+    if rule == "ALR":
+        return max(cost.latency or 0, 1)
+    limited = [(used, limit) for _, used, limit in budget.uses(cost) if limit is not None]
+    scale = prod(limit for _, limit in limited)
+    return max(sum(used * (scale // limit) for used, limit in limited), 1)
 
 
 def _rank(budget: Budget, rule: Rule, gain: Fraction | None, cost: Cost) -> tuple[int, Fraction]:
@@ -308,7 +331,7 @@ def _stop_reason(problem: Problem, state: RuleState) -> StopReason | None:
 
 
 def _cost_of(problem: Problem, candidate: Candidate) -> Cost:
-    return problem.space.cost(candidate.network)
+    return problem.cost(candidate.network)
 
 
 def _insertion_indices(space: Space, filled: frozenset[int]) -> list[int]:

@@ -6,11 +6,16 @@ what it has to do in an environment variable.
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from rcas.evaluation import DataSource, Draw, Model, Task
+from pydantic import Field
+
+from rcas.evaluation import Count, DataSource, Draw, Model, Task
 from rcas.final import FinalDraw, FinalTask
+from rcas.latency import Clock, LatencyTable
 from rcas.space import Space
+from rcas.timing import Times
 
 EXIT_INVALID = 2
 """The task or its data cannot be used; trying again cannot help."""
@@ -59,6 +64,47 @@ class FinalAssignment(Model):
     checkpoint: str
 
 
+class PartsQuestion(Model):
+    """What a trainer is asked to time: every part that a network of a space may have, and whole networks beside them.
+
+    Attributes:
+        activation: after every convolution but the linear ones.
+        threads: CPU threads of a pass. batch: images of a pass.
+        runs: timed passes of each. warm_up: passes of each before them.
+        clock: see `LatencyTable`.
+        networks: such as `5,1 / 5 / 5,2`.
+    """
+
+    space: Space
+    activation: Literal["relu6", "relu"] = "relu6"
+    threads: Count = 1
+    batch: Count = 1
+    runs: Count = 50
+    warm_up: Annotated[int, Field(ge=0)] = 5
+    clock: Clock = "wall"
+    networks: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+
+
+class PartsAnswer(Model):
+    """Times of parts and, taken in the same rounds, of whole networks.
+
+    Attributes:
+        table: the medians of the parts.
+        parts: of each part, in the order of `rcas.latency.parts_of`.
+        networks: of each network, in the order asked for.
+    """
+
+    table: LatencyTable
+    parts: tuple[Times, ...]
+    networks: tuple[Times, ...]
+
+
+class Round(Model):
+    """A line before the answer: so many rounds are done."""
+
+    rounds: Count
+
+
 class Event(Model):
     """One line from a trainer.
 
@@ -76,3 +122,23 @@ class Event(Model):
     total: int | None = None
     reason: Literal["invalid", "out-of-memory", "error"] | None = None
     message: str | None = None
+
+
+def epoch_line(event: Event) -> str:
+    """What a Job's container prints after an epoch: for people, and for `rcasctl watch`."""
+    counts = f", {event.correct} of {event.total} right" if event.total else ""
+    return f"epoch {event.epoch} of {event.epochs}{counts}"
+
+
+_EPOCH_LINE = re.compile(
+    r"(?:rcas-trainer: )?epoch (\d{1,7}) of (\d{1,7})(?:, (\d{1,12}) of (\d{1,12}) right)?", re.ASCII
+)
+
+
+def parse_epoch_line(line: str) -> Event | None:
+    """The event in a line that a container printed; None if it says something else."""
+    found = _EPOCH_LINE.fullmatch(line.strip())
+    if found is None:
+        return None
+    epoch, epochs, correct, total = (None if digits is None else int(digits) for digits in found.groups())
+    return Event(event="epoch", epoch=epoch, epochs=epochs, correct=correct, total=total)

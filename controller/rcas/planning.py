@@ -105,7 +105,7 @@ def _ratio(better: Candidate, worse: Candidate) -> float:
 
 def _may_follow(problem: Problem, state: RuleState, top: Candidate) -> bool:
     last = problem.max_blocks is not None and len(state.path) + 1 >= problem.max_blocks
-    return not last and problem.budget.fits(problem.space.cost(top.network))
+    return not last and problem.budget.fits(problem.cost(top.network))
 
 
 def _in_turns(iterators: list[Iterator[Network]]) -> Iterator[Network]:

@@ -110,7 +110,8 @@ class Status(BaseModel):
     Attributes:
         accepted: blocks accepted by the rule that is farthest.
         evaluations: results known. running: trainings under way.
-        best: accuracy of the best network so far, such as 76.10%; params, madds and network are that network's.
+        best: accuracy of the best network so far, such as 76.10%; params, madds, latency_ns and network are that
+            network's.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -122,6 +123,7 @@ class Status(BaseModel):
     best: str | None = None
     params: int | None = None
     madds: int | None = None
+    latency_ns: int | None = None
     network: Annotated[str, Field(max_length=2048)] | None = None
     conditions: list[Condition] = []
     stateRef: StateRef | None = None
@@ -184,6 +186,16 @@ class Resource:
             return Status.model_validate(self.body.get("status") or {})
         except ValidationError:
             return Status()
+
+    @property
+    def message(self) -> str:
+        """Why the search is as it is, for people."""
+        for condition in self.status().conditions:
+            if condition.type in {"StoreUnavailable", "Failed", "BudgetExceeded"} and condition.status == "True":
+                return condition.message
+            if condition.type == "Ready" and condition.message:
+                return condition.message
+        return ""
 
     def owner_reference(self) -> dict[str, Any]:
         """What makes an object go when this resource goes."""

@@ -19,7 +19,8 @@ from rcas.budget import Budget
 from rcas.costs import Cost
 from rcas.errors import Conflict, CorruptState, InvalidSpec
 from rcas.evaluation import evaluation_key
-from rcas.greedy import Blocked, Problem, Rule, RuleState, StopPolicy, Tally, decide, start
+from rcas.greedy import RULES, Blocked, Problem, Rule, RuleState, StopPolicy, Tally, decide, start
+from rcas.latency import LatencyTable
 from rcas.planning import plan
 from rcas.snapshot import Snapshot, StoredRule
 from rcas.space import Element, Network, Space
@@ -71,7 +72,7 @@ class SearchResult(NamedTuple):
 
     Attributes:
         best: Algorithm 3's answer, the best by F of the rules' last networks (then fewer params, fewer
-            MAdds); None before F(S0) is known.
+            MAdds, lower latency); None before F(S0) is known.
         highest: the highest accuracy anywhere on the paths; differs from best only where a block lowered it.
         rules: in the order asked for.
         evaluations: distinct networks measured.
@@ -101,13 +102,14 @@ class Search:
 
     Args:
         space: skeleton and block types.
-        budget: both budgets bind under every rule.
-        rules: any of UC, APR, AMR, JOINT.
+        budget: all of it binds under every rule.
+        rules: any of UC, APR, AMR, JOINT, ALR.
         stop: drop-infeasible or first-infeasible, see `Problem`.
         min_gain: stop a rule when its winner gains less accuracy than this.
         max_blocks: stop a rule after so many accepted blocks.
         protocol: identifies how accuracies are measured; goes into the keys.
         replicate: goes into the keys.
+        latency_table: how long each part of a network takes; a budget of latency and ALR need it.
 
     Raises:
         InvalidSpec: a value that is not allowed, or a budget that the start network already exceeds.
@@ -124,13 +126,14 @@ class Search:
         max_blocks: int | None = None,
         protocol: str = "",
         replicate: int = 0,
+        latency_table: LatencyTable | None = None,
     ) -> None:
         exact_gain = None if min_gain is None else _exact(min_gain)
-        self.problem = Problem(space, budget, stop, exact_gain, max_blocks)
+        self.problem = Problem(space, budget, stop, exact_gain, max_blocks, latency_table)
         self.protocol, self.replicate = protocol, replicate
         names: list[Rule] = list(rules)
         if not names or len(set(names)) < len(names):
-            raise InvalidSpec("rules", got=names, allowed="one or more of UC, APR, AMR, JOINT, each once")
+            raise InvalidSpec("rules", got=names, allowed=f"one or more of {', '.join(RULES)}, each once")
         self._states: dict[Rule, RuleState] = {rule: start(self.problem, rule) for rule in names}
         self._counts: dict[Network, tuple[int, int]] = {}
         self._known: dict[Network, Fraction] = {}
@@ -228,11 +231,11 @@ class Search:
         )
 
     def _path(self, state: RuleState) -> RulePath:
-        space, points = self.problem.space, list[Point]()
+        start, points = self.problem.space.start, list[Point]()
         if state.accuracy is not None:
-            points.append(Point(space.start, self._known[space.start], space.cost(space.start)))
+            points.append(Point(start, self._known[start], self.problem.cost(start)))
         for element, network, accuracy in state.path:
-            points.append(Point(network, accuracy, space.cost(network), element))
+            points.append(Point(network, accuracy, self.problem.cost(network), element))
         return RulePath(state.rule, tuple(points), state.stopped, state.submodularity, state.monotonicity)
 
     def to_json(self) -> str:
@@ -249,6 +252,7 @@ class Search:
             max_blocks=self.problem.max_blocks,
             protocol=self.protocol,
             replicate=self.replicate,
+            latency_table=self.problem.latency_table,
             rules=tuple(StoredRule.of(state) for state in self._states.values()),
             results={str(network): counts for network, counts in self._counts.items()},
             asked={key: str(network) for key, network in self._asked.items() if network not in self._counts},
@@ -287,6 +291,7 @@ class Search:
             max_blocks=stored.max_blocks,
             protocol=stored.protocol,
             replicate=stored.replicate,
+            latency_table=stored.latency_table,
         )
         search._counts = {stored.space.network(name): _counts(*counts) for name, counts in stored.results.items()}
         search._known = {network: Fraction(*counts) for network, counts in search._counts.items()}
@@ -311,5 +316,5 @@ def _exact(min_gain: float | Fraction | str) -> Fraction:
         raise InvalidSpec("min_gain", got=min_gain, allowed="an accuracy difference such as 0.001") from None
 
 
-def _goodness(point: Point) -> tuple[Fraction, int, int]:
-    return (point.accuracy, -point.cost.params, -point.cost.madds)
+def _goodness(point: Point) -> tuple[Fraction, int, int, int]:
+    return (point.accuracy, -point.cost.params, -point.cost.madds, -(point.cost.latency or 0))

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from rcas.budget import Budget
 from rcas.errors import CorruptState, InvalidSpec
-from rcas.evaluation import Model
+from rcas.evaluation import Later, Model
 from rcas.greedy import (
     Known,
     Problem,
@@ -24,6 +24,7 @@ from rcas.greedy import (
     extend,
     start,
 )
+from rcas.latency import LatencyTable
 from rcas.space import Element, Space
 
 
@@ -129,6 +130,7 @@ class Snapshot(Model):
     max_blocks: int | None
     protocol: str
     replicate: int
+    latency_table: Later[LatencyTable] = None
     rules: tuple[StoredRule, ...]
     results: dict[str, tuple[int, int]]
     asked: dict[str, str]

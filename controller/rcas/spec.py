@@ -15,10 +15,11 @@ from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
 from rcas.blocks import BLOCK_TYPES
-from rcas.budget import Budget, parse_count
+from rcas.budget import LATENCY_PATTERN, Budget, parse_count, parse_latency
 from rcas.errors import InvalidSpec
-from rcas.evaluation import Count, DataSource, Description, Draw, Model, Protocol, Training
+from rcas.evaluation import Count, DataSource, Description, Draw, Later, Model, Protocol, Training
 from rcas.greedy import STOP_POLICIES, Rule, StopPolicy
+from rcas.latency import LatencyTable
 from rcas.pod import PodSpec
 from rcas.search import DEFAULT_RULES, Search
 from rcas.space import Head, Space, Stage, Stem
@@ -37,6 +38,18 @@ BudgetCount = Annotated[
     int,
     BeforeValidator(_budget_count),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}], "examples": ["3.4M", "300M"]}),
+]
+
+
+BudgetLatency = Annotated[
+    int,
+    BeforeValidator(lambda value: parse_latency(value)),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": LATENCY_PATTERN}],
+            "examples": ["12ms", "850us"],
+        }
+    ),
 ]
 
 
@@ -86,10 +99,14 @@ class SpaceSpec(Model):
 
 
 class BudgetSpec(Model):
-    """The most that the network may cost; at least one of the two."""
+    """The most that the network may cost; at least one of them."""
 
     params: BudgetCount | None = Field(default=None, description="Parameters, such as 3.4M.")
     madds: BudgetCount | None = Field(default=None, description="Multiply-adds of its convolutions for one image.")
+    latency: Later[BudgetLatency] = Field(
+        default=None,
+        description="Time of one pass by latency.table, such as 12ms; a whole number counts nanoseconds.",
+    )
 
     @model_validator(mode="after")
     def _one_at_least(self) -> BudgetSpec:
@@ -98,7 +115,30 @@ class BudgetSpec(Model):
 
     def build(self) -> Budget:
         """The budget that is meant."""
-        return Budget(self.params, self.madds)
+        return Budget(self.params, self.madds, self.latency)
+
+
+def _no_file_name(value: Any) -> Any:
+    if isinstance(value, str):
+        allowed = "the table itself; only rcasctl reads it from a file, whose name stands in a file too"
+        raise InvalidSpec("latency.table", got=value, allowed=allowed)
+    return value
+
+
+def _or_a_file_name(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"$ref": schema.pop("$ref")}, {"type": "string", "format": "path"}]
+
+
+class LatencySpec(Model):
+    """How long the parts of a network take, for a budget of latency and for the rule ALR."""
+
+    table: Annotated[LatencyTable, BeforeValidator(_no_file_name)] = Field(
+        description="What `rcasctl latency table` writes, or the name of the file with it, from this file's folder.",
+        json_schema_extra=_or_a_file_name,
+    )
+
+    def __str__(self) -> str:
+        return str(self.table)
 
 
 class DataSpec(Draw, DataSource):
@@ -131,10 +171,13 @@ class SearchSpec(Model):
     name: Name = Field(default="search", description="Lower case letters, digits and '-'.")
     space: SpaceSpec
     budget: BudgetSpec
+    latency: Later[LatencySpec] = Field(
+        default=None, description="Needed by a budget of latency and by the rule ALR."
+    )
     rules: tuple[Rule, ...] = Field(
         default=DEFAULT_RULES,
         min_length=1,
-        description="UC: by gain; APR: gain per param; AMR: per MAdd; JOINT: per both.",
+        description="UC: by gain; APR: gain per param; AMR: per MAdd; JOINT: per budget share; ALR: per latency.",
     )
     stop: StopPolicy = Field(
         default=STOP_POLICIES[0], description="Go on while anything fits, or end at the first misfit."
@@ -163,6 +206,11 @@ class SearchSpec(Model):
         self.search("")
         return self
 
+    @property
+    def latency_table(self) -> LatencyTable | None:
+        """How long the parts of a network take, if it says."""
+        return self.latency.table if self.latency else None
+
     def search(self, protocol_sha256: str) -> Search:
         """A new search as specified."""
         return Search(
@@ -173,6 +221,7 @@ class SearchSpec(Model):
             min_gain=self.min_gain,
             max_blocks=self.max_blocks,
             protocol=protocol_sha256,
+            latency_table=self.latency_table,
         )
 
     def protocol(self, found: Description, threads: int) -> Protocol:
@@ -285,7 +334,7 @@ def _truths_taken_for_numbers(given: Any, taken: Any, path: Path = ()) -> Iterat
             yield path, given
     elif isinstance(given, dict):
         for name, value in given.items():
-            yield from _truths_taken_for_numbers(value, taken[name], (*path, name))
+            yield from _truths_taken_for_numbers(value, taken.get(name), (*path, name))
     elif isinstance(given, list | tuple):
         for index, (value, found) in enumerate(zip(given, taken, strict=True)):
             yield from _truths_taken_for_numbers(value, found, (*path, index))

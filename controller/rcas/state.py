@@ -14,6 +14,8 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from pydantic import Field, ValidationError
 
+from rcas.baselines.methods import METHODS
+from rcas.baselines.record import Record
 from rcas.errors import Conflict, CorruptState, Fenced, Unavailable, one_line
 from rcas.evaluation import RESULT_LIMIT_BYTES, Attempts, Description, Model, Natural, Protocol, Result
 from rcas.final import FinalResult, Finals
@@ -107,6 +109,22 @@ def checkpoint_name(key: str) -> str:
     return f"checkpoints/{key}.pt"
 
 
+def search_names(store: Store) -> list[str]:
+    """Names of the searches in `store`; those of a cluster are `namespace/name/uid`."""
+    suffix = head_name("").removeprefix("searches/")
+    names = (name.removeprefix("searches/") for name in store.names("searches/"))
+    return [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
+
+
+def baseline_name(search: str, method: str, seed: int) -> str:
+    """Object name of the record of a baseline of `search`."""
+    return f"{_baselines(search)}{method}-{seed}.json"
+
+
+def _baselines(search: str) -> str:
+    return f"searches/{search}/baselines/"
+
+
 def finals_name(search: str) -> str:
     """Object name of the index of the final trainings of `search`."""
     return f"searches/{search}/finals.json"
@@ -161,6 +179,31 @@ def read_description(store: Store, search: str) -> Description | None:
 def read_description_at(store: Store, name: str) -> Description | None:
     """What a trainer wrote of data into the object `name`; see `read_description`."""
     return _read_small(store, Description, name, "a description")
+
+
+def read_baselines(store: Store, search: str) -> list[Record]:
+    """Records of the baselines of `search` that have ended, by method and seed.
+
+    Raises:
+        CorruptState: an object among them is no such record.
+    """
+    names = [name for name in store.names(_baselines(search)) if name.endswith(".json")]
+    records = [
+        record for name in names if (stored := store.get(name)) and (record := parse_baseline(stored.data, name))
+    ]
+    return sorted((record for record in records if record.stopped), key=lambda r: (METHODS.index(r.method), r.seed))
+
+
+def parse_baseline(data: bytes, name: str) -> Record:
+    """The record in the bytes of the object `name`.
+
+    Raises:
+        CorruptState: it is not what a baseline wrote.
+    """
+    record = _parse(Record, data, name, "the record of a baseline")
+    if baseline_name(record.search, record.method, record.seed) != name:
+        raise CorruptState(f"{name} is the record of another baseline")
+    return record
 
 
 def read_finals(store: Store, search: str) -> Finals | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-from rcas.budget import Budget, format_count
+from rcas.budget import Budget, format_count, format_latency
 from rcas.costs import Cost
 from rcas.space import Element, Space
 
@@ -43,11 +44,30 @@ def block_text(space: Space, element: Element) -> str:
 
 def used(budget: Budget, cost: Cost) -> str:
     """A cost with the shares of the budget that it uses."""
-    shares = (("params", cost.params, budget.params), ("MAdds", cost.madds, budget.madds))
     return ", ".join(
-        f"{format_count(count)} {name}" + (f" ({count / limit:.0%} of {format_count(limit)})" if limit else "")
-        for name, count, limit in shares
+        f"{say(amount)}{unit}" + (f" ({amount / limit:.0%} of {say(limit)})" if limit else "")
+        for say, unit, amount, limit in shares(budget, cost)
     )
+
+
+def budget_text(budget: Budget) -> str:
+    """A budget in full, such as `2,400,000 params, 12.0 ms`."""
+    counts = [f"{n:,} {unit}" for n, unit in ((budget.params, "params"), (budget.madds, "MAdds")) if n]
+    return ", ".join([*counts, *([format_latency(budget.latency)] if budget.latency else [])])
+
+
+def cost_text(cost: Cost) -> str:
+    """A cost in full, such as `1,918,436 params, 87,253,504 MAdds`."""
+    latency = "" if cost.latency is None else f", {format_latency(cost.latency)}"
+    return f"{cost.params:,} params, {cost.madds:,} MAdds{latency}"
+
+
+def shares(budget: Budget, cost: Cost) -> Iterator[tuple[Callable[[int], str], str, int, int | None]]:
+    """Of each known cost: how an amount is written, the unit after it, the amount and its limit."""
+    yield format_count, " params", cost.params, budget.params
+    yield format_count, " MAdds", cost.madds, budget.madds
+    if cost.latency is not None:
+        yield format_latency, "", cost.latency, budget.latency
 
 
 def duration(seconds: float) -> str:

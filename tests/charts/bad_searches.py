@@ -45,6 +45,25 @@ FULL: dict[str, Any] = {
     "pause": True,
 }
 
+_BLOCK = {"out_channels": 8, "ns": 300_000}
+TABLE: dict[str, Any] = {
+    "machine": "a phone",
+    "stems": [
+        {"image_channels": 1, "height": 28, "width": 28, "channels": 32, "stride": 1, "block_channels": 16, "ns": 9}
+    ],
+    "blocks": [
+        {"type": 5, "in_channels": 16, "stride": 2, "height": 28, "width": 28, **_BLOCK},
+        *({"type": t, "in_channels": 8, "stride": 1, "height": 14, "width": 14, **_BLOCK} for t in range(1, 7)),
+    ],
+    "heads": [{"in_channels": 8, "channels": 32, "classes": 10, "height": 14, "width": 14, "ns": 0}],
+}
+TIMED: dict[str, Any] = {
+    **FULL,
+    "budget": {"params": 200_000, "latency": "0.7 ms"},
+    "latency": {"table": TABLE},
+    "rules": ["JOINT", "ALR"],
+}
+
 
 def changed(spec: dict[str, Any], *edits: tuple[str, Any]) -> dict[str, Any]:
     """A copy with fields set, by their dotted paths; MISSING removes one."""
@@ -70,6 +89,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "least": BASE,
     "full": FULL,
     "madds": {**BASE, "budget": {"madds": 91_100_000}},
+    "timed": TIMED,
+    "latency-alone": {**TIMED, "budget": {"latency": 600_009}, "rules": ["ALR"]},
     "spaces": {**BASE, "budget": {"params": " 2_400_000 ", "madds": "1.5G"}},
     # A field set to null is one that is left out, here as in a local spec.
     "nulls": {
@@ -91,7 +112,8 @@ class Bad(NamedTuple):
 
 BAD: dict[str, Bad] = {
     # CEL rules
-    "no-budget": Bad({**BASE, "budget": {}}, "spec.budget", "params, madds or both"),
+    "no-budget": Bad({**BASE, "budget": {}}, "spec.budget", "params, madds or latency"),
+    "no-table": Bad(changed(TIMED, ("latency", MISSING)), "spec.budget", "latency only together with latency.table"),
     "custom-alone": Bad(
         changed(BASE, ("space.skeleton", "custom")), "spec.space.skeleton", "together with input and"
     ),
@@ -144,6 +166,19 @@ BAD: dict[str, Bad] = {
     "threads": Bad({**BASE, "threads": "all"}, "spec.threads", "auto"),
     "threads-none": Bad({**BASE, "threads": 0}, "spec.threads", "greater than or equal to 1"),
     "count-zero": Bad(changed(BASE, ("budget.params", 0)), "spec.budget.params", "greater than or equal to 1"),
+    "latency-word": Bad(changed(TIMED, ("budget.latency", "soon")), "spec.budget.latency", "ms"),
+    "latency-no-unit": Bad(changed(TIMED, ("budget.latency", "12")), "spec.budget.latency", "ms"),
+    "latency-zero": Bad(changed(TIMED, ("budget.latency", 0)), "spec.budget.latency", "greater than or equal to 1"),
+    "table-file": Bad(changed(TIMED, ("latency.table", "table.json")), "spec.latency.table", "object"),
+    "table-type": Bad(
+        changed(TIMED, ("latency.table.blocks.0.type", 7)), "spec.latency.table.blocks[0].type", "or equal to 6"
+    ),
+    "table-negative": Bad(
+        changed(TIMED, ("latency.table.heads.0.ns", -1)), "spec.latency.table.heads[0].ns", "or equal to 0"
+    ),
+    "table-too-long": Bad(
+        changed(TIMED, ("latency.table.heads", TABLE["heads"] * 65)), "spec.latency.table.heads", "at most 64"
+    ),
     "lr": Bad(changed(BASE, ("training.lr", 0)), "spec.training.lr", "greater than 0"),
     "momentum": Bad(changed(BASE, ("training.momentum", 1)), "spec.training.momentum", "less than 1"),
     "seed": Bad(changed(BASE, ("training.seed", 2**32)), "spec.training.seed", "less than 4294967296"),
@@ -218,6 +253,8 @@ CHANGES: dict[str, Change] = {
     "rules": _fixed("rules", ["JOINT", "UC"]),
     "rules-removed": _fixed("rules", MISSING),
     "rules-added": _fixed("rules", ["UC"], BASE),
+    "latency": _fixed("latency.table.blocks.3.ns", 300_001, TIMED),
+    "latency-removed": _fixed("latency.table.machine", MISSING, TIMED),
     "stop": _fixed("stop", "drop-infeasible"),
     "min_gain": _fixed("min_gain", 0.001),
     "min_gain-removed": _fixed("min_gain", MISSING),

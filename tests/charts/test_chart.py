@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from charts.tools import CHART, STORE, Object, refused, render, run, template
-from rcas.controller.config import Allowed, Config, read_config
+from rcas.controller.config import Allowed, Config, PageConfig, read_config
 from rcas.crd import PERMISSIONS, crd
 from rcas.location import ADDRESSING_VARIABLE, ENCRYPTION_VARIABLE, KMS_KEY_VARIABLE, S3Settings
 from rcas.pod import PodSpec
@@ -92,7 +92,10 @@ def test_two_releases_have_no_name_in_common() -> None:
     assert "Deployment/other-rcas" in second
 
 
+MONITORING = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+INGRESS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
 ALL: dict[str, Any] = {
+    "page": {"enabled": True},
     "serviceMonitor": {"enabled": True},
     "prometheusRule": {"enabled": True},
     "dashboard": {"enabled": True},
@@ -298,16 +301,35 @@ def test_what_searches_may_ask_for(tmp_path: Path) -> None:
 
 
 def test_nobody_reaches_a_training_and_only_named_peers_the_controller() -> None:
-    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
-    made = render({"networkPolicy": {"ingressFrom": [peer]}})
+    made = render({"networkPolicy": {"ingressFrom": [MONITORING]}})
     trainers, spec = made["NetworkPolicy/rcas-trainers"]["spec"], made["NetworkPolicy/rcas"]["spec"]
     assert trainers["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "trainer"
     assert trainers["policyTypes"] == ["Ingress"]
     assert "ingress" not in trainers
     ((rule),) = spec["ingress"]
     assert rule["ports"] == [{"port": "http"}]
-    assert rule["from"][1:] == [peer]
+    assert rule["from"][1:] == [MONITORING]
     assert spec["policyTypes"] == ["Ingress"], "egress is open unless it is asked for"
+
+
+def test_the_page_is_served_only_if_it_is_asked_for_and_then_on_a_port_of_its_own(tmp_path: Path) -> None:
+    assert config(render(), tmp_path).page is None
+    made = render({"page": {"enabled": True, "port": 9090, "hosts": ["searches.example"]}})
+    assert config(made, tmp_path).page == PageConfig(port=9090, hosts=("rcas.lab.svc", "searches.example"))
+    assert controller(made)["ports"][1:] == [{"name": "page", "containerPort": 9090}]
+    assert made["Service/rcas"]["spec"]["ports"][1:] == [{"name": "page", "port": 9090, "targetPort": "page"}]
+
+
+def test_the_page_has_visitors_of_its_own() -> None:
+    def rules(**policy: Any) -> list[Object]:
+        values = {"page": {"enabled": True}, "networkPolicy": {"ingressFrom": [MONITORING], **policy}}
+        return render(values)["NetworkPolicy/rcas"]["spec"]["ingress"]
+
+    # A rule without peers would let in everybody.
+    assert [rule["ports"] for rule in rules()] == [[{"port": "http"}]]
+    http, page = rules(pageFrom=[INGRESS])
+    assert (http["ports"], http["from"][1:]) == ([{"port": "http"}], [MONITORING])
+    assert (page["ports"], page["from"]) == ([{"port": "page"}], [INGRESS])
 
 
 def test_restricted_egress_leaves_dns_the_api_server_and_the_store() -> None:
@@ -367,6 +389,11 @@ def test_what_submit_lays_under_a_spec() -> None:
         ({"store": {"url": STORE}, "allow": {"secrets": "*"}}, "/allow/secrets"),
         ({"store": {"url": STORE}, "controller": {"logFormat": "xml"}}, "/controller/logFormat"),
         ({"store": {"url": STORE}, "service": {"port": 70000}}, "/service/port"),
+        (
+            {"store": {"url": STORE}, "page": {"enabled": True, "port": 8080}},
+            "page.port must differ from service.port",
+        ),
+        ({"store": {"url": STORE}, "page": {"enabled": True, "hosts": ["http://a"]}}, "/page/hosts/0"),
         ({"store": {"url": STORE}, "networkPolicy": {"egress": {"restrict": True}}}, "/networkPolicy/egress"),
         ({"store": {"url": STORE}, "networkPolicy": {"egress": {"restrictTrainers": True}}}, "/networkPolicy/egress"),
         ({"store": {"url": STORE}, "serviceMonitor": {"interval": "soon"}}, "/serviceMonitor/interval"),
@@ -386,3 +413,7 @@ def test_the_notes_name_the_next_two_commands(tmp_path: Path) -> None:
     notes = template("--set", f"store.url={STORE}", "--show-only", "templates/notes.yaml", chart=chart).stdout
     assert "rcasctl submit -n lab" in notes
     assert "rcasctl watch -n lab" in notes
+    assert "port-forward" not in notes
+    args = ("--set", "page.enabled=true", "--show-only", "templates/notes.yaml")
+    notes = template("--set", f"store.url={STORE}", *args, chart=chart).stdout
+    assert "kubectl port-forward -n lab service/rcas 8081" in notes

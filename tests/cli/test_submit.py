@@ -17,7 +17,6 @@ from rcas.errors import InvalidSpec
 WHOLE: dict[str, Any] = yaml.safe_load(SPEC)
 COMMANDS = (
     ["submit", "-f", "tiny.yaml"],
-    ["watch", "tiny"],
     ["logs", "tiny"],
     ["pause", "tiny"],
     ["resume", "tiny"],
@@ -25,7 +24,14 @@ COMMANDS = (
     ["cancel", "tiny"],
     ["delete", "tiny", "--yes"],
 )
-LOOKING = (["list"], ["status", "tiny"], ["result", "tiny"], ["explain", "tiny"], ["forecast", "tiny"])
+LOOKING = (
+    ["list"],
+    ["status", "tiny"],
+    ["watch", "tiny"],
+    ["result", "tiny"],
+    ["explain", "tiny"],
+    ["forecast", "tiny"],
+)
 
 
 def namespace(defaults: dict[str, Any] | None) -> Any:

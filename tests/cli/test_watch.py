@@ -4,21 +4,50 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from cli.conftest import Finished, rcasctl
-from rcas.cli import watch as watching
+from cli.conftest import Finished, rcasctl, refused
+from rcas.cli import views
 from rcas.cli.cluster import Target
+from rcas.cli.views import ClusterSource, StoreSource
+from rcas.cli.watch import watch_to_the_end
 from rcas.errors import InvalidSpec, RcasError, SearchFailed, Unavailable
 from rcas.resource import Resource
+from rcas.runtimes.kubernetes.api import ClusterUnavailable, Refused
 from rcas.search import Search
-from rcas.state import Head, read_head
+from rcas.state import Attempts, Head, head_name, read_head
 from rcas.stores.file import FileStore
 
 UID = "b7a0"
 Look = tuple[dict[str, Any] | BaseException, Head | Exception | None]
+
+
+class Pods:
+    """The API server as far as the logs of trainings go: what each running pod has printed, by its key."""
+
+    def __init__(self, logs: dict[str, str | Exception]) -> None:
+        self.logs = logs
+        self.asked = list[dict[str, Any]]()
+
+    def items(self, path: str, labelSelector: str) -> list[dict[str, Any]]:  # noqa: N803
+        assert path == "/api/v1/namespaces/lab/pods"
+        assert f"rcas.dev/search-uid={UID}" in labelSelector
+        return [a_pod(key) for key in self.logs]
+
+    def text(self, path: str, **query: Any) -> str:
+        self.asked.append(query)
+        found = self.logs[path.split("/")[-2]]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def a_pod(key: str) -> dict[str, Any]:
+    metadata = {"name": key, "creationTimestamp": "2026-01-01T00:00:00Z", "annotations": {"rcas.dev/key": key}}
+    return {"metadata": metadata, "status": {"containerStatuses": [{"name": "trainer", "state": {"running": {}}}]}}
 
 
 class Cluster:
@@ -26,8 +55,9 @@ class Cluster:
 
     namespace = "lab"
 
-    def __init__(self, *looks: Look) -> None:
+    def __init__(self, *looks: Look, logs: dict[str, str | Exception] | None = None) -> None:
         self.looks = list(looks)
+        self.api = Pods(logs or {})
         self._head: Head | Exception | None = None
 
     def search(self, name: str) -> Resource:
@@ -48,7 +78,7 @@ class Cluster:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "POLL_S", 0.0)
+    monkeypatch.setattr(views, "POLL_S", 0.0)
 
 
 @pytest.fixture
@@ -69,8 +99,9 @@ def state(finished: Finished) -> Callable[[int | None], Head]:
     return after
 
 
-def watch(*looks: Look, as_json: bool = False) -> int:
-    return watching.watch_to_the_end(cast(Any, Cluster(*looks)), "tiny", Target("lab"), as_json=as_json)
+def watch(*looks: Look, as_json: bool = False, logs: dict[str, str | Exception] | None = None) -> int:
+    source = ClusterSource(cast(Any, Cluster(*looks, logs=logs)), "tiny", Target("lab"))
+    return watch_to_the_end(source, as_json=as_json)
 
 
 def running(evaluations: int) -> dict[str, Any]:
@@ -195,3 +226,95 @@ def test_ctrl_c_ends_the_watching_only(
     err = capsys.readouterr().err
     assert "The search goes on. To watch it again: rcasctl watch tiny -n lab" in err
     assert "rcasctl pause tiny -n lab" in err
+
+
+def in_phase(head: Head, phase: str) -> Head:
+    return head.model_copy(update={"state": head.state.model_copy(update={"phase": phase})})
+
+
+def with_trainings(head: Head) -> Head:
+    """The state with its next two evaluations under way."""
+    search = Search.from_snapshot(head.state.search)
+    attempts = {one.key: Attempts(network=str(one.network), started=1) for one in search.ask(2)}
+    return head.model_copy(update={"state": head.state.model_copy(update={"attempts": attempts})})
+
+
+def test_on_a_terminal_trainings_are_shown_with_their_epochs_and_accuracy_so_far(
+    state: Callable[[int | None], Head], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "180")
+    under_way = with_trainings(state(2))
+    first, second = under_way.state.attempts
+    hostile = "rcas-trainer: epoch 99999999999999999999 of 2\n" + "epoch 1 of 2, 9 of 0 wrong\n[red]\x1b[2J\n"
+    log = "rcas-trainer: epoch 1 of 9, 5 of 200 right\nrcas-trainer: epoch 2 of 9, 106 of 200 right\nnoise\n"
+    assert watch((running(2), under_way), (ended("Complete"), state(None)), logs={first: log, second: hostile}) == 0
+    out = capsys.readouterr().out
+    assert "epoch 2/9" in out
+    assert "53.00% so far" in out
+    assert "epoch 1/" not in out
+    for network in under_way.state.attempts.values():
+        assert network.network in out
+    for word in ("last gains", "evaluations done", "a minute", "to go", "━"):
+        assert word in out
+
+
+def test_programs_are_told_each_epoch_once(
+    state: Callable[[int | None], Head], capsys: pytest.CaptureFixture[str]
+) -> None:
+    under_way = with_trainings(state(2))
+    first, second = under_way.state.attempts
+    looks: list[Look] = [(running(2), under_way)] * 8 + [(ended("Complete"), state(None))]
+    looks = [(dict(cast(dict[str, Any], resource)), head) for resource, head in looks]
+    log = "rcas-trainer: epoch 1 of 2, 50 of 200 right"
+    away = Unavailable("the log is away")
+    assert watch(*looks, as_json=True, logs={first: log, second: ClusterUnavailable(str(away))}) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    epochs = [event for event in events if event.get("event") == "epoch"]
+    network = under_way.state.attempts[first].network
+    expected = {"network": network, "epoch": 1, "epochs": 2, "correct": 50, "total": 200}
+    assert [{name: event[name] for name in expected} for event in epochs] == [expected]
+
+
+def test_without_the_right_to_read_logs_the_rest_is_shown_and_said_once(
+    state: Callable[[int | None], Head], capsys: pytest.CaptureFixture[str]
+) -> None:
+    under_way = with_trainings(state(2))
+    looks: list[Look] = [(running(2), under_way)] * 8 + [(ended("Complete"), state(None))]
+    looks = [(dict(cast(dict[str, Any], resource)), head) for resource, head in looks]
+    refusal = Refused("the API server refuses: pods/log is forbidden")
+    assert watch(*looks, as_json=True, logs={next(iter(under_way.state.attempts)): refusal}) == 0
+    out = capsys.readouterr().out
+    assert out.count("pods/log is forbidden") == 1
+    assert '"done": true' in out
+
+
+def test_a_search_in_a_store_is_watched_to_its_end(
+    state: Callable[[int | None], Head], finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = FileStore(tmp_path)
+    heads = [in_phase(state(2), "Running"), in_phase(state(3), "Running"), state(None)]
+
+    class Growing(StoreSource):
+        def look(self) -> Any:
+            if heads:
+                name, data = head_name("tiny"), heads.pop(0).model_dump_json().encode()
+                before = store.get(name)
+                store.put(name, data, expected=before.version if before else None)
+            return super().look()
+
+    assert watch_to_the_end(Growing(str(tmp_path), "tiny"), as_json=False) == 0
+    lines = capsys.readouterr().out.splitlines()
+    known = state(2).state.search.results
+    for network in state(None).state.search.results:
+        assert sum(line.endswith(f"%  {network}") for line in lines) == (network not in known)
+    result = rcasctl("result", "tiny", cwd=finished.folder).stdout.splitlines()
+    assert lines[-len(result) :] == result
+
+
+def test_watch_of_a_store_through_the_command(finished: Finished) -> None:
+    done = rcasctl("watch", "tiny", cwd=finished.folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Search tiny: done" in done.stdout
+    line = refused("watch", "other", "--store", "rcas-store", cwd=finished.folder)
+    assert line.startswith("search: got 'other'")

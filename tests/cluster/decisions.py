@@ -11,7 +11,7 @@ from cluster.waiting import until
 from rcas.search import Search
 from rcas.state import Head
 
-OF_THE_MACHINE = ("seconds", "images_per_second", "resumed")
+OF_THE_MACHINE = ("seconds", "images_per_second", "resumed", "began", "ended")
 """Fields of a result that depend on the machine's speed and on interruptions."""
 
 

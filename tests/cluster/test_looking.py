@@ -85,3 +85,6 @@ def test_logs_and_watch_follow_a_search_to_its_end(install: Install) -> None:
     assert results == head.state.search.results
     assert len(measured) == len(results), "every evaluation is told once"
     assert last == told(installation, "result", "followed")
+    epochs = [event for event in events if event["event"] == "epoch"]
+    assert epochs, "the logs of the trainings are read"
+    assert all(1 <= event["epoch"] <= event["epochs"] == EPOCHS for event in epochs)

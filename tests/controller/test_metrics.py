@@ -108,6 +108,9 @@ def test_failures_and_interruptions_are_told_apart():
     assert found["rcas_evaluation_preemptions_total{cause=interrupted}"] == 1
 
 
+NOTHING = "/metrics, /healthz, /readyz, /state/<namespace>/<search>, /report/<namespace>/<search>\n"
+
+
 def a_state(namespace: str, name: str) -> bytes | None:
     if name == "broken":
         raise Unavailable("the store does not answer")
@@ -122,12 +125,15 @@ def a_state(namespace: str, name: str) -> bytes | None:
         ("/state/ns/tiny", 200, '{"name": "x"}'),
         ("/state/ns/other", 404, "no such search, or nothing is known of it yet\n"),
         ("/state/ns/broken", 503, "the store does not answer\n"),
-        ("/state/ns", 404, "/metrics, /healthz, /readyz, /state/<namespace>/<search>\n"),
-        ("/", 404, "/metrics, /healthz, /readyz, /state/<namespace>/<search>\n"),
+        ("/report/ns/tiny", 200, '{"name": "x"}'),
+        ("/report/ns/broken", 503, "the store does not answer\n"),
+        ("/state/ns", 404, NOTHING),
+        ("/report/ns", 404, NOTHING),
+        ("/", 404, NOTHING),
     ],
 )
 def test_the_web_answers(path: str, status: int, body: str):
-    answers = Answers(CollectorRegistry(), alive=lambda: True, ready=lambda: False, state=a_state)
+    answers = Answers(CollectorRegistry(), alive=lambda: True, ready=lambda: False, state=a_state, report=a_state)
     server = serve(0, answers)
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}{path}", timeout=10) as answer:

@@ -28,7 +28,7 @@ def test_a_finished_search_says_what_it_found():
     assert best
     assert status.network == str(best.network)
     assert status.best == f"{float(best.accuracy):.2%}"
-    assert (status.params, status.madds) == best.cost
+    assert (status.params, status.madds, status.latency_ns) == best.cost
     assert status.evaluations == len(controller.search.known)
     assert status.accepted == max(len(rule.path) - 1 for rule in controller.search.result.rules.values())
     assert status.observedGeneration == 3

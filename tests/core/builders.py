@@ -30,7 +30,7 @@ def budget_with_slack(space: Space, params: float, madds: float | None = None) -
         tuple((*s.start, *[max(space.block_types)] * (s.positions - len(s.start))) for s in space.stages)
     )
     low, high = space.cost(space.start), space.cost(largest)
-    spare = [max(0, top - bottom) for bottom, top in zip(low, high, strict=True)]
+    spare = [max(0, top - bottom) for bottom, top in zip(low[:2], high[:2], strict=True)]
     madds = params if madds is None else madds
     return Budget(low.params + int(params * spare[0]), low.madds + int(madds * spare[1]))
 

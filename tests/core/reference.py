@@ -48,6 +48,13 @@ class Rules(NamedTuple):
     stop: str = "drop-infeasible"
     min_gain: Fraction | None = None
     max_blocks: int | None = None
+    times: dict[tuple, int] | None = None
+
+    def latency(self, network: Network) -> int:
+        """Time of stem and head, by the head's input, and of each block as the space places it."""
+        blocks = list(self.space.blocks(network))
+        width = blocks[-1].out_channels if blocks else self.space.stem.block_channels
+        return self.times[width,] + sum(self.times[block] for block in blocks)
 
     def start(self) -> frozenset[Element]:
         chosen, first = list[Element](), 0
@@ -71,8 +78,11 @@ class Rules(NamedTuple):
 
     def fits(self, chosen: frozenset[Element]) -> bool:
         cost, budget = self.space.cost(self.network(chosen)), self.budget
-        return (budget.params is None or cost.params <= budget.params) and (
-            budget.madds is None or cost.madds <= budget.madds
+        in_time = budget.latency is None or self.latency(self.network(chosen)) <= budget.latency
+        return (
+            (budget.params is None or cost.params <= budget.params)
+            and (budget.madds is None or cost.madds <= budget.madds)
+            and in_time
         )
 
     def candidates(self, chosen: frozenset[Element]) -> list[Element]:
@@ -87,11 +97,21 @@ class Rules(NamedTuple):
         if self.rule == "JOINT":
             limits = self.budget.params, self.budget.madds
             unit, cost = Fraction(1, limits[0] * limits[1]), Fraction(params, limits[0]) + Fraction(madds, limits[1])
+            if self.budget.latency is not None:
+                unit, cost = (
+                    unit / self.budget.latency,
+                    cost + Fraction(self.added_time(chosen, v), self.budget.latency),
+                )
+        elif self.rule == "ALR":
+            unit, cost = Fraction(1), Fraction(self.added_time(chosen, v))
         else:
             unit, cost = Fraction(1), Fraction({"UC": 1, "APR": params, "AMR": madds}[self.rule])
         if cost <= 0:
             cost = unit
         return gain * cost if gain < 0 else gain / cost
+
+    def added_time(self, chosen: frozenset[Element], v: Element) -> int:
+        return self.latency(self.network(chosen | {v})) - self.latency(self.network(chosen))
 
     def best(self, chosen: frozenset[Element], gains: dict[Element, Fraction]) -> Element:
         return min(gains, key=lambda v: (-self.key(chosen, v, gains[v]), v.position, v.block))

@@ -82,7 +82,7 @@ def test_nonsense_is_refused_by_field(text):
 
 
 def test_a_budget_needs_at_least_one_limit():
-    with pytest.raises(InvalidSpec, match="params, madds or both"):
+    with pytest.raises(InvalidSpec, match="params, madds or latency"):
         Budget()
 
 

@@ -28,7 +28,7 @@ from rcas.costs import Cost
 )
 def test_the_papers_networks_to_the_unit(space, network, cost):
     found = space.network(network)
-    assert (space.params(found), space.madds(found)) == cost
+    assert Cost(space.params(found), space.madds(found)) == cost
 
 
 def test_a_small_network_counted_by_hand():

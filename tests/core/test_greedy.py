@@ -14,7 +14,7 @@ from core.reference import Rules, Trace, lazy_greedy, naive_greedy
 from rcas import Budget, InvalidSpec, Search, Space, Stage
 from rcas.greedy import RULES, STOP_POLICIES, Tally
 
-POLICIES = list(product(RULES, STOP_POLICIES))
+POLICIES = list(product(RULES[:4], STOP_POLICIES))
 LIMITS = st.sampled_from(((None, None), (None, None), (Fraction(1, 10_000), None), (Fraction(0), 4), (None, 2)))
 
 
@@ -104,7 +104,7 @@ def first_difference(lazy: Trace, naive: Trace) -> int | None:
 def test_both_budgets_bind_at_every_point_of_every_path(problem):
     space, budget, function, _ = problem
     for stop in STOP_POLICIES:
-        search = builders.drive(Search(space, budget, RULES, stop=stop), function, n=8)
+        search = builders.drive(Search(space, budget, RULES[:4], stop=stop), function, n=8)
         for found in search.result.rules.values():
             for point in found.path:
                 assert point.cost == space.cost(point.network)

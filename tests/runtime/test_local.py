@@ -20,7 +20,8 @@ from rcas.errors import InvalidSpec, SearchFailed, Unavailable
 from rcas.evaluation import DataSource, Draw, Task, evaluation_key
 from rcas.runtimes import local
 from rcas.runtimes.base import Attempt
-from rcas.runtimes.local import LocalCluster, describe, worker_environment
+from rcas.runtimes.local import LocalCluster, describe
+from rcas.runtimes.trainer import worker_environment
 from rcas.space import Space, Stage
 from rcas.spec import SearchSpec, build_spec
 from rcas.state import Ledger, checkpoint_name, read_head, read_result

@@ -169,6 +169,9 @@ RESULTS: dict[str, dict[str, Any]] = {
     "many versions": {"versions": {str(number): "1" for number in range(51)}},
     "a field of its own": {ESCAPES: ESCAPES},
     "another format": {"format": 2},
+    "an end before its beginning": {"began": 10.0, "ended": 9.0},
+    "a beginning before there were clocks": {"began": -1.0},
+    "an end of all times": {"ended": 1e12},
 }
 
 

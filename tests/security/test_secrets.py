@@ -15,9 +15,11 @@ from prometheus_client import generate_latest
 
 from contracts import seaweed
 from contracts.faults import DROP, Fault, Proxy, error
+from rcas import serving
 from rcas.controller.config import Config
 from rcas.controller.logs import JsonLines, TextLines
 from rcas.controller.operator import _answers
+from rcas.controller.page import page_of
 from rcas.controller.web import serve
 from rcas.location import S3Location
 from rcas.messages import Assignment, Inquiry
@@ -31,6 +33,7 @@ PLANTED = "planted-by-the-test"
 
 
 PATHS = ("/metrics", "/healthz", "/nothing", f"/state/{NAMESPACE}/good", f"/state/{NAMESPACE}/bad")
+PAGES = ("/", "/searches/good", "/searches/bad", "/searches/corrupt")
 
 
 @pytest.fixture
@@ -85,6 +88,8 @@ def test_a_whole_run_with_its_failures_tells_none(
             lab.submit(name, a_search_spec(parallelism=1, speculate=False))
         lab.submit("bad", a_search_spec() | {"pod": {"env": [{"name": "RCAS_JOB"}]}})
         server = serve(0, _answers(lab.operator, lab.metrics, store, lab.clock))
+        lab_page = page_of((), lambda: lab.operator.searches, store, lab.clock)
+        page = serving.serve("127.0.0.1", 0, lab_page, "page")
         answers = list[str]()
         try:
             for number in range(200):
@@ -93,11 +98,13 @@ def test_a_whole_run_with_its_failures_tells_none(
                     proxy.expect(*[Fault(False, refused[next(failures) % 4])] * 8)
                 lab.turn()
                 answers += [answer(server.server_port, path) for path in PATHS]
+                answers += [answer(page.server_port, path) for path in PAGES]
                 if lab.phase("good") == "Complete":
                     break
         finally:
-            server.shutdown()
-            server.server_close()
+            for one in (server, page):
+                one.shutdown()
+                one.server_close()
         proxy.expect()
         objects = [(name, store.get(name)) for name in store.names("")]
     assert lab.phase("good") == "Complete"
@@ -119,6 +126,7 @@ def test_a_whole_run_with_its_failures_tells_none(
     assert "search failed" in seen["log"]
     assert "SignatureDoesNotMatch" in seen["log"]
     assert "rcas_evaluations_total" in seen["answers"]
+    assert "<h1>good</h1>" in seen["answers"]
 
 
 def test_a_manifest_names_the_secret_and_holds_none_of_it() -> None:

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import CollectorRegistry
 
-from rcas.controller import web
+from rcas import serving
 from rcas.controller.operator import _answers
 from rcas.controller.web import Answers, serve
+from rcas.errors import CorruptState
+from rcas.report import parse_report
 from rcas.state import head_name
 from security.lab import NAMESPACE, Lab, a_search_spec
 
@@ -56,6 +58,24 @@ def test_the_state_of_an_own_search_is_there(lab: Lab) -> None:
     assert b'"epoch"' in body
 
 
+def test_the_report_of_an_own_search_is_there_and_tells_what_was_found(lab: Lab) -> None:
+    with served(lab) as port:
+        status, body = asked(port, f"/report/{NAMESPACE}/search")
+    assert status == 200
+    report = parse_report(body)
+    assert report.done
+    assert report.missing == 0
+    assert report.best
+    assert report.best.network == lab.status("search")["network"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[" * 100_000, b'{"format": 2}', b"\xff", b"null"])
+def test_what_is_no_report_is_one_line(body: bytes) -> None:
+    with pytest.raises(CorruptState, match="is not one of this version of rcas") as told:
+        parse_report(body)
+    assert len(str(told.value)) < 500
+
+
 UID = "{uid}"
 PATHS = [
     "/state/other/secret",
@@ -74,6 +94,10 @@ PATHS = [
     "/state/../../etc/passwd",
     "/etc/passwd",
     "/results/x.json",
+    "/report/other/secret",
+    f"/report/{NAMESPACE}/other",
+    f"/report/{NAMESPACE}/..%2f..%2fother%2fsecret%2f1",
+    f"/report/{NAMESPACE}/search/{UID}",
     "/" + "a" * 10_000,
     "/metrics/",
     "/metrics/../state/other/secret",
@@ -94,7 +118,9 @@ def test_no_other_path_gives_anything(lab: Lab, path: str) -> None:
 @pytest.mark.parametrize(
     "method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", "X" * 300]
 )
-@pytest.mark.parametrize("path", [f"/state/{NAMESPACE}/search", "/metrics", "/healthz", "/nothing"])
+@pytest.mark.parametrize(
+    "path", [f"/state/{NAMESPACE}/search", f"/report/{NAMESPACE}/search", "/metrics", "/healthz", "/nothing"]
+)
 def test_it_can_only_be_read(lab: Lab, method: str, path: str) -> None:
     with served(lab) as port:
         status, body = asked(port, path, method)
@@ -105,8 +131,8 @@ def test_it_can_only_be_read(lab: Lab, method: str, path: str) -> None:
 def test_a_peer_that_says_nothing_is_dropped(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert web._Quiet.timeout == web.REQUEST_S < 60
-    monkeypatch.setattr(web._Quiet, "timeout", 0.3)
+    assert serving.QuietHandler.timeout == serving.REQUEST_S < 60
+    monkeypatch.setattr(serving.QuietHandler, "timeout", 0.3)
     answers = Answers(CollectorRegistry(), alive=lambda: True, ready=lambda: True, state=lambda *_: None)
     server = serve(0, answers)
     try:

@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
+from rcas.architecture import METADATA_KEY, Architecture
 from rcas.evaluation import DataSource, Draw, Protocol, Result, Task, Training, evaluation_key
 from rcas.messages import JOB_VARIABLE, Assignment, Inquiry
 from rcas.space import Head, Space, Stage, Stem
 from rcas_trainer.data import describe
+from rcas_trainer.model import build
 
 DIGITS = Draw(dataset="digits", validation_per_class=10)
 QUICK = {"epochs": 2, "batch_size": 64, "lr": 0.05, "milestones": (1,), "pad": 1}
@@ -114,8 +118,40 @@ def the_result(folder: Path, name: str = "result") -> Result:
 
 def measured(result: Result) -> dict[str, Any]:
     """What an interruption must not change."""
-    volatile = {"seconds", "images_per_second", "resumed", "restarted", "device"}
+    volatile = {"seconds", "images_per_second", "resumed", "restarted", "device", "began", "ended"}
     return {name: value for name, value in json.loads(result.model_dump_json()).items() if name not in volatile}
+
+
+SIX_TYPES = "5,1 / - / 5,2,6 / 3,4,6"
+"""Each block type, shortcuts of both kinds, and a stage of stride 2, in `a_wide_space`."""
+
+
+def a_wide_space() -> Space:
+    stages = (Stage(8, 3, start=(5,)), Stage(12, 2), Stage(16, 3, stride=2, start=(5,)), Stage(24, 4))
+    return Space((2, 12, 10), 10, stages, stem=Stem(8, 1, 4), head=Head(32))
+
+
+def an_architecture(activation: Any = "relu6", **changes: Any) -> Architecture:
+    fields = {"space": a_wide_space(), "network": SIX_TYPES, "mean": (0.25, 0.5), "classes": tuple("abcdefghij")}
+    return Architecture(**{**fields, "activation": activation, **changes})
+
+
+def write_weights(path: Path, architecture: Architecture | None = None, *, seed: int = 0) -> Architecture:
+    """A file as `rcasctl retrain` leaves it, with random weights that spread the outputs."""
+    architecture = architecture or an_architecture()
+    space, activation = architecture.space, architecture.activation
+    tensors = build(space, space.network(architecture.network), activation).state_dict()
+    draws = torch.Generator().manual_seed(seed)
+    gain = {"relu6": 2, "relu": 0.7}[activation]  # ReLU6 must have something to cut, ReLU lets outputs grow
+    for name, tensor in tensors.items():
+        if name.endswith("running_var"):
+            tensor.uniform_(0.2, 1, generator=draws)
+        elif tensor.dim() == 1:
+            tensor.uniform_(-0.5, 1.5, generator=draws)
+        elif tensor.is_floating_point() and tensor.dim():
+            tensor.normal_(0, (gain / tensor[0].numel()) ** 0.5, generator=draws)
+    save_file(tensors, path, {METADATA_KEY: architecture.model_dump_json()})
+    return architecture
 
 
 def write_idx(folder: Path, images: np.ndarray, labels: np.ndarray, *, packed: bool = True) -> Path:

@@ -1,4 +1,5 @@
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rcas.evaluation import DataSource, Draw, Training
 from rcas.messages import Event
 from rcas_trainer.data import open_for_space
 from rcas_trainer.evaluate import evaluate
+from rcas_trainer.times import Stopwatch
 from rcas_trainer.train import Session, epoch_batches, learning_rate, prepare_device
 
 from .builders import a_space, a_task, an_assignment, measured, some_images, the_result, write_folder
@@ -43,18 +45,31 @@ def test_order_depends_on_seed_replicate_and_epoch() -> None:
 
 def test_a_result_tells_what_was_measured(tmp_path: Path) -> None:
     events: list[Event] = []
-    task = a_task(epochs=3, milestones=(2,))
+    task, before = a_task(epochs=3, milestones=(2,)), time.time()
     result = evaluate(an_assignment(task, tmp_path), stop=lambda: False, report=events.append, startup_s=1.5)
+    assert result.began is not None
+    assert result.ended is not None
+    assert before <= result.began <= result.ended - result.seconds.training
+    assert result.ended <= time.time() + 0.1
     assert the_result(tmp_path, "a") == result
     assert (result.key, result.network, result.total) == (task.key, task.network, 100)
     assert (result.epochs, result.diverged, result.resumed) == (3, False, 0)
-    assert (result.params, result.madds) == task.space.cost(task.space.start)
+    assert (result.params, result.madds) == task.space.cost(task.space.start)[:2]
     assert result.correct > 25
     assert result.seconds.startup == 1.5
     assert result.images_per_second == pytest.approx(3 * 1697 / result.seconds.training)
     assert [(event.event, event.epoch, event.epochs) for event in events] == [("epoch", n, 3) for n in (1, 2, 3)]
     assert (events[-1].correct, events[-1].total) == (result.correct, 100)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json"]
+
+
+@pytest.mark.parametrize("clock", [-1.0, 1e12])
+def test_a_clock_that_is_far_out_costs_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: float
+) -> None:
+    monkeypatch.setattr("rcas_trainer.evaluate.Stopwatch", lambda: Stopwatch(began=clock))
+    result = evaluated(tmp_path, epochs=1)
+    assert (result.began, result.ended) == (None, None)
 
 
 def test_an_earlier_evaluation_of_the_process_changes_nothing(tmp_path: Path) -> None:

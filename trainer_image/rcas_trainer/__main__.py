@@ -1,4 +1,4 @@
-"""The trainer's commands: `python -m rcas_trainer train | serve | describe | job`."""
+"""The trainer's commands: `python -m rcas_trainer train | serve | describe | parts | networks | export | job`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from pydantic import BaseModel, ValidationError
 
 from rcas.errors import InvalidSpec, RcasError
 from rcas.evaluation import Task
-from rcas.messages import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_OUT_OF_MEMORY, Assignment, Question
+from rcas.export.formats import Order
+from rcas.messages import (
+    EXIT_INTERRUPTED,
+    EXIT_INVALID,
+    EXIT_OUT_OF_MEMORY,
+    Assignment,
+    PartsQuestion,
+    Question,
+    Round,
+)
+from rcas.timing import NetworksQuestion
 from rcas_trainer.errors import Interrupted, OutOfMemory, first_line, invalid, log
 from rcas_trainer.fetch import local_source
 from rcas_trainer.memory import keep_freed_memory
@@ -23,7 +33,7 @@ from rcas_trainer.patience import never
 from rcas_trainer.worker import StopRequest
 
 M = TypeVar("M", bound=BaseModel)
-_TORCH_PACKAGES = ("torch", "torchvision", "sklearn", "numpy")
+_TORCH_PACKAGES = ("torch", "torchvision", "sklearn", "numpy", "safetensors")
 
 
 @click.group()
@@ -87,6 +97,52 @@ def describe(question: TextIO) -> None:
 
         with local_source(asked.source, asked.draw.dataset, never) as source:
             click.echo(describe(source, asked.draw, asked.space).model_dump_json())
+
+
+@main.command()
+@click.argument("order", metavar="[ORDER.json]", type=click.File(), default="-")
+def export(order: TextIO) -> None:
+    """Write trained weights as plain files that load without rcas; print what was written and checked, as JSON.
+
+    The order is JSON with `weights`, `folder`, `formats` and `title`; read from standard input by default.
+    """
+    with exit_codes():
+        asked = _parsed(Order, "order", order.read())
+        from rcas_trainer.export import export
+
+        click.echo(export(asked).model_dump_json())
+
+
+@main.command()
+@click.argument("question", metavar="[QUESTION.json]", type=click.File(), default="-")
+def parts(question: TextIO) -> None:
+    """Time every part that a network of a space may have, and whole networks beside them.
+
+    The question is a `PartsQuestion` as JSON; read from standard input by default. Prints a JSON line for every
+    round, then one with the answer.
+    """
+    with exit_codes():
+        asked = _parsed(PartsQuestion, "question", question.read())
+        from rcas_trainer.parts import time_parts
+
+        answer = time_parts(asked, lambda rounds: click.echo(Round(rounds=rounds).model_dump_json()))
+        click.echo(answer.model_dump_json())
+
+
+@main.command()
+@click.argument("question", metavar="[QUESTION.json]", type=click.File(), default="-")
+def networks(question: TextIO) -> None:
+    """Time whole networks in turns, built or as exported files.
+
+    The question is a `NetworksQuestion` as JSON; read from standard input by default. Prints a JSON line for every
+    round, then one with the answer.
+    """
+    with exit_codes():
+        asked = _parsed(NetworksQuestion, "question", question.read())
+        from rcas_trainer.latency import time_networks
+
+        answer = time_networks(asked, lambda rounds: click.echo(Round(rounds=rounds).model_dump_json()))
+        click.echo(answer.model_dump_json())
 
 
 @contextmanager

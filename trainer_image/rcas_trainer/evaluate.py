@@ -23,6 +23,7 @@ from rcas_trainer.model import check_costs
 from rcas_trainer.objects import StoredObject, stored_object
 from rcas_trainer.patience import LAST_WORDS_S
 from rcas_trainer.results import read_result, write_result
+from rcas_trainer.times import Stopwatch
 from rcas_trainer.train import Progress, Score, Session, prepare_device, train
 from rcas_trainer.versions import versions
 
@@ -60,6 +61,7 @@ def evaluate(
     task, stored = assignment.task, stored_object(assignment.result, "result")
     checkpoint = Checkpoint(stored_object(assignment.checkpoint, "checkpoint"), task.key, task.protocol.sha256)
     with checkpoint.stored.alone(stop):
+        stopwatch = Stopwatch()
         result = read_result(stored, task, stop)
         if result is None:
             try:
@@ -70,7 +72,7 @@ def evaluate(
                 if error.kept:
                     remove_needless(checkpoint, stored, task)
                 raise
-            result = result_of(session, score, startup_s)
+            result = result_of(session, score, startup_s, stopwatch)
             try:
                 result = write_result(stored, result, task, stop)
             except (Interrupted, Unavailable):
@@ -142,9 +144,10 @@ def _foreign_states() -> Generator[None]:
         raise Unusable(f"it is no state of this training ({first_line(error)})") from error
 
 
-def result_of(session: Session, score: Score, startup_s: float) -> Result:
+def result_of(session: Session, score: Score, startup_s: float, stopwatch: Stopwatch) -> Result:
     """What was trained, how, and what it scored."""
     task, progress = session.task, session.progress
+    began, ended = stopwatch.read()
     trained = progress.epoch * session.data.train_count
     cost = task.space.cost(task.space.network(task.network))
     return Result(
@@ -163,6 +166,8 @@ def result_of(session: Session, score: Score, startup_s: float) -> Result:
         images_per_second=trained / max(progress.seconds["training"], 1e-9),
         resumed=progress.resumed,
         restarted=progress.restarted,
+        began=began,
+        ended=ended,
         device=_device_name(session.device),
         versions=versions(),
         params=cost.params,

@@ -24,6 +24,7 @@ from rcas_trainer.evaluate import prepared, remove_needless, result_of
 from rcas_trainer.objects import StoredObject, stored_object
 from rcas_trainer.patience import LAST_WORDS_S, RESULT_S, patiently
 from rcas_trainer.results import read_result, write_result
+from rcas_trainer.times import Stopwatch
 from rcas_trainer.train import Session, timed_score, train_epochs
 
 
@@ -45,6 +46,7 @@ def finish(
     task, stored = assignment.task, stored_object(assignment.result, "result")
     checkpoint = Checkpoint(stored_object(assignment.checkpoint, "checkpoint"), task.key, task.protocol.sha256)
     with checkpoint.stored.alone(stop):
+        stopwatch = Stopwatch()
         result = read_result(stored, task, stop, model=FinalResult)
         if result is None:
 
@@ -60,7 +62,7 @@ def finish(
                     remove_needless(checkpoint, stored, task)
                 raise
             try:
-                result = _concluded(session, stored_object(assignment.weights, "weights"), stop, startup_s)
+                result = _concluded(session, stored_object(assignment.weights, "weights"), stop, startup_s, stopwatch)
                 result = write_result(stored, result, task, stop)
             except (Interrupted, Unavailable):
                 # The store may have been away since before the last epoch.
@@ -70,13 +72,15 @@ def finish(
     return result
 
 
-def _concluded(session: Session, stored: StoredObject, stop: Callable[[], bool], startup_s: float) -> FinalResult:
+def _concluded(
+    session: Session, stored: StoredObject, stop: Callable[[], bool], startup_s: float, stopwatch: Stopwatch
+) -> FinalResult:
     """The result of a trained network whose weights are kept."""
     digest = _keep_weights(session, stored, stop)
     with translated_memory_errors():
         score = timed_score(session)
     log(f"measured on {score.total} test images: {score.correct} right")
-    found = result_of(session, score, startup_s).model_dump()
+    found = result_of(session, score, startup_s, stopwatch).model_dump()
     return FinalResult.model_validate(found | {"weights_sha256": digest, "train_images": session.data.train_count})
 
 

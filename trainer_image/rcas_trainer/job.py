@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from rcas.errors import CorruptState, InvalidSpec
 from rcas.evaluation import RESULT_LIMIT_BYTES, Description
-from rcas.messages import JOB_VARIABLE, Assignment, Event, FinalAssignment, Inquiry
+from rcas.messages import JOB_VARIABLE, Assignment, Event, FinalAssignment, Inquiry, epoch_line
 from rcas_trainer import STARTED_S
 from rcas_trainer.errors import TooLarge, invalid, log, translated_memory_errors
 from rcas_trainer.fetch import local_source
@@ -123,5 +123,4 @@ def _is_answered(stored: StoredObject, patience_s: float, stop: Callable[[], boo
 
 
 def _log_epoch(event: Event) -> None:
-    counts = f", {event.correct} of {event.total} right" if event.total else ""
-    log(f"epoch {event.epoch} of {event.epochs}{counts}")
+    log(epoch_line(event))

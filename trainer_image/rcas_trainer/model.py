@@ -70,18 +70,30 @@ def build(space: Space, network: Network, activation: Activation = "relu6") -> n
         InvalidSpec: the network does not lie in the space.
     """
     space.check(network)
-    kind = _ACTIVATIONS[activation]
-    layers: list[nn.Module] = [
-        _conv(space.input[0], space.stem.channels, 3, space.stem.stride, activation=kind),
-        DepthwiseBlock(space.stem_block(), kind),
-    ]
+    layers: list[nn.Module] = [*stem(space, activation)]
     channels = space.stem.block_channels
     for placed in space.blocks(network):
-        layers.append(DepthwiseBlock(placed, kind))
+        layers.append(block(placed, activation))
         channels = placed.out_channels
-    layers.append(_conv(channels, space.head.channels, activation=kind))
-    layers.append(Classifier(space.head.channels, space.num_classes))
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers, *head(space, channels, activation))
+
+
+def stem(space: Space, activation: Activation = "relu6") -> nn.Sequential:
+    """The first convolution and the t = 1 block after it."""
+    kind = _ACTIVATIONS[activation]
+    first = _conv(space.input[0], space.stem.channels, 3, space.stem.stride, activation=kind)
+    return nn.Sequential(first, DepthwiseBlock(space.stem_block(), kind))
+
+
+def block(placed: Block, activation: Activation = "relu6") -> DepthwiseBlock:
+    """A placed block."""
+    return DepthwiseBlock(placed, _ACTIVATIONS[activation])
+
+
+def head(space: Space, inputs: int, activation: Activation = "relu6") -> nn.Sequential:
+    """The last convolution on `inputs` channels, the pooling and the linear layer."""
+    last = _conv(inputs, space.head.channels, activation=_ACTIVATIONS[activation])
+    return nn.Sequential(last, Classifier(space.head.channels, space.num_classes))
 
 
 def count(module: nn.Module, image: tuple[int, int, int]) -> Cost:

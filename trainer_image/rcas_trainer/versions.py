@@ -15,12 +15,13 @@ def versions() -> dict[str, str]:
     """
     return {
         "rcas_trainer": TRAINER_VERSION,
-        "torch": _installed("torch"),
-        "torchvision": _installed("torchvision"),
+        "torch": installed("torch"),
+        "torchvision": installed("torchvision"),
     }
 
 
-def _installed(package: str) -> str:
+def installed(package: str) -> str:
+    """Version of an installed package without its build suffix, or `absent`."""
     try:
         return version(package).split("+")[0]
     except PackageNotFoundError:

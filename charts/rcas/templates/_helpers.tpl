@@ -94,6 +94,12 @@ store: {{ include "rcas.storeUrl" . }}
 parallelism: {{ .Values.controller.parallelism }}
 most_parallelism: {{ .Values.controller.mostParallelism }}
 port: {{ .Values.service.port }}
+{{- if .Values.page.enabled }}
+{{- if eq (int .Values.page.port) (int .Values.service.port) }}{{ fail "page.port must differ from service.port" }}{{ end }}
+page:
+  port: {{ .Values.page.port }}
+  hosts: {{ toJson (concat (list (printf "%s.%s.svc" (include "rcas.fullname" .) .Release.Namespace)) .Values.page.hosts) }}
+{{- end }}
 log_format: {{ .Values.controller.logFormat }}
 allow:
   {{- toYaml .Values.allow | nindent 2 }}

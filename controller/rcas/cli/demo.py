@@ -10,13 +10,15 @@ from importlib.resources import files
 import click
 
 from rcas.cli.options import operational_options
+from rcas.cli.page import page_of_search, page_option
 from rcas.cli.render import open_console
-from rcas.cli.run import override, search_and_print
+from rcas.cli.run import search_and_print
+from rcas.cli.submit import with_flags
 from rcas.controller.local import available_cores
 from rcas.controller.replicates import measure_replicates
 from rcas.runtimes.local import LocalCluster
 from rcas.space import Network
-from rcas.spec import parse_spec
+from rcas.spec import build_spec, parse_fields
 from rcas.stores.file import FileStore
 from rcas.wording import percent
 
@@ -25,16 +27,18 @@ SEEDS = 5
 
 @click.command()
 @operational_options
-def demo(store: str, as_json: bool, parallelism: int | None) -> None:
+@page_option
+def demo(store: str, as_json: bool, parallelism: int | None, page: int | None) -> None:
     """The quick start: search on the handwritten digits of scikit-learn, 3 rules, about 2 minutes on 2 cores."""
     text = files("rcas").joinpath("demo.yaml").read_text(encoding="utf-8")
-    spec = override(parse_spec(text, "demo.yaml"), parallelism=parallelism)
+    spec = build_spec(with_flags(parse_fields(text, "demo.yaml"), {"parallelism": parallelism}))
     console = open_console(quiet=as_json)
-    console.print(
-        "Searching on 1,797 real images of handwritten digits. Stop it at any moment; the same command goes on."
-    )
     again = "rcasctl demo" + (f" --store {store}" if store else "")
-    controller = search_and_print(spec, store, as_json=as_json, again=again)
+    with page_of_search(page) as show:
+        console.print(
+            "Searching on 1,797 real images of handwritten digits. Stop it at any moment; the same command goes on."
+        )
+        controller = search_and_print(spec, store, as_json=as_json, again=again, show=show)
     best = controller.search.result.best
     assert best
     start = controller.search.problem.space.start

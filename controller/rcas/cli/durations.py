@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from rcas.cli.options import search_names
 from rcas.errors import CorruptState, RcasError
 from rcas.evaluation import Result, evaluation_key
 from rcas.rehearsal import Durations, fit_durations
 from rcas.spec import SearchSpec
-from rcas.state import Head, parse_head, read_head, read_result
+from rcas.state import Head, parse_head, read_head, read_result, search_names
 from rcas.stores.base import Store
 from rcas.stores.opening import open_store
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from rcas.cli.cluster import Target, cluster_options
 from rcas.cli.durations import Measured, durations_in_cluster, durations_in_store, mean_duration
-from rcas.cli.options import DEFAULT_STORE, json_option, read_text
+from rcas.cli.options import DEFAULT_STORE, json_option, read_fields
 from rcas.cli.places import STORE_HELP, complete_search, open_place
 from rcas.cli.render import open_console
 from rcas.cli.submit import budget_flags, complete_spec, spec_option, with_flags
@@ -27,7 +27,7 @@ from rcas.runtimes.kubernetes.jobs import cpu_threads
 from rcas.search import Search
 from rcas.spec import SearchSpec, build_spec, parse_fields
 from rcas.state import Head
-from rcas.wording import duration
+from rcas.wording import budget_text, duration
 
 if TYPE_CHECKING:
     from rcas.runtimes.kubernetes.remote import Remote
@@ -121,7 +121,7 @@ def forecast(
         assumed = Assumed.of(head.state.spec, given or mean_duration(head), startup)
         _show_rest(search, head, parallelism, assumed, as_json=as_json)
         return
-    fields = with_flags(parse_fields(read_text(path), str(path)) if path else {}, budget)
+    fields = with_flags(read_fields(path) if path else {}, budget)
     remote = _remote(target, path)
     spec = with_controller(complete_spec(fields, remote), remote) if remote else build_spec(fields)
     assumed = Assumed.of(spec, given or _measured(spec, store, remote), startup)
@@ -184,7 +184,7 @@ def _measured(spec: SearchSpec, store: str | None, remote: Remote | None) -> Mea
 
 def _print(console: Console, spec: SearchSpec, cases: list[Case], assumed: Assumed) -> None:
     space, budget = spec.space.build(), spec.budget
-    limits = ", ".join(f"{n:,} {unit}" for n, unit in ((budget.params, "params"), (budget.madds, "MAdds")) if n)
+    limits = budget_text(budget.build())
     console.print(f"{len(space.elements)} elements, rules {', '.join(spec.rules)}; budget {limits}")
     console.print(escape(_durations_text(assumed)))
     table = Table(box=None)

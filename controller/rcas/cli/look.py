@@ -12,16 +12,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from rcas.cli.news import MEASURING
 from rcas.cli.options import json_option
 from rcas.cli.places import Place, Undecided, place_options, search_argument
-from rcas.cli.render import open_console, print_result
+from rcas.cli.render import cost_json, open_console, print_result
 from rcas.cli.rows import Row, row_of_state, rows_table
 from rcas.clock import SystemClock
+from rcas.costs import Cost
 from rcas.errors import InvalidSpec
 from rcas.greedy import RULES, Rule
 from rcas.search import Search
 from rcas.trace import Decision, trace
-from rcas.wording import STOPPED, block_text, percent, points, used
+from rcas.wording import STOPPED, block_text, cost_text, percent, points, used
 
 SHOWN_CANDIDATES = 6
 
@@ -58,7 +60,7 @@ def status(search: str, place: Place, as_json: bool) -> None:
     found = decided.result
     for name, rule in found.rules.items():
         if not rule.path:
-            console.print(f"  {name:<6} measuring the start network and the first blocks")
+            console.print(f"  {name:<6} {MEASURING}")
             continue
         last = rule.path[-1]
         where = f"{len(rule.path) - 1} blocks, {percent(last.accuracy)}, {used(decided.problem.budget, last.cost)}"
@@ -86,7 +88,7 @@ def _print_row(row: Row, why: str, *, as_json: bool) -> None:
     console.print(f"{_first_line(row)}\n  {row['evaluations']} evaluations, {row['running']} under way")
     best = row["best"]
     if best:
-        costs = f"{best['params']:,} params, {best['madds']:,} MAdds"
+        costs = cost_text(Cost(best["params"], best["madds"], best.get("latency_ns")))
         console.print(f"  {row['blocks']} blocks, {best['accuracy']:.2%}, {costs}\n  {best['network']}")
     console.print(f"  More is not known now: {escape(why)}")
 
@@ -138,7 +140,7 @@ def _print_decision(
     console: Console, search: Search, rule: str, number: int, decision: Decision, shown: int | None
 ) -> None:
     space, winner = search.problem.space, decision.weighed[0].candidate
-    total = space.cost(winner.network)
+    total = search.problem.cost(winner.network)
     accuracy = decision.after.accuracy or Fraction(0)
     console.print(
         f"\n[bold]{rule}, block {number}: {block_text(space, winner.element)}[/bold]\n"
@@ -146,7 +148,8 @@ def _print_decision(
         f"  {winner.network}\n  {_why(decision)}"
     )
     table = Table(box=None, pad_edge=True)
-    for column in ("candidate", "gain", "was", "measured", "params", "MAdds", "key / winner's"):
+    latency = () if total.latency is None else ("latency",)
+    for column in ("candidate", "gain", "was", "measured", "params", "MAdds", *latency, "key / winner's"):
         table.add_column(column, justify="left" if column == "candidate" else "right")
     best_key = -winner.rank[1]
     for weighed in decision.weighed[:shown]:
@@ -158,6 +161,7 @@ def _print_decision(
             "now" if weighed.fresh else f"at block {candidate.measured_at}",
             f"{candidate.cost.params:+,}",
             f"{candidate.cost.madds:+,}",
+            *([] if candidate.cost.latency is None else [f"{candidate.cost.latency / 1e6:+.3f} ms"]),
             f"{float(key / best_key):.2f}" if best_key > 0 else "",
         )
     console.print(table)
@@ -195,8 +199,7 @@ def _decision_json(search: Search, number: int, decision: Decision) -> dict[str,
                 "gain": float(weighed.candidate.gain or 0),
                 "stale_gain": None if weighed.stale is None else float(weighed.stale),
                 "fresh": weighed.fresh,
-                "params": weighed.candidate.cost.params,
-                "madds": weighed.candidate.cost.madds,
+                **cost_json(weighed.candidate.cost),
                 "network": str(weighed.candidate.network),
             }
             for weighed in decision.weighed

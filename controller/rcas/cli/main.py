@@ -10,11 +10,18 @@ from typing import Any, NoReturn
 
 import click
 
+from rcas.cli.baseline import baseline
+from rcas.cli.compare import compare
 from rcas.cli.demo import demo
 from rcas.cli.doctor import doctor
+from rcas.cli.export import export
 from rcas.cli.forecast import forecast
+from rcas.cli.latency import latency
+from rcas.cli.latency_network import network
 from rcas.cli.logs import logs
 from rcas.cli.look import explain, list_searches, result, status
+from rcas.cli.page import page
+from rcas.cli.report import report
 from rcas.cli.retrain import retrain
 from rcas.cli.run import run
 from rcas.cli.specs import cost, init, schema, validate
@@ -74,11 +81,12 @@ def completion(shell: str) -> None:
 
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "On this machine": (demo, run),
-    "In a cluster": (submit, watch, logs, pause, resume, set_fields, cancel, delete),
-    "Either": (list_searches, status, result, explain, forecast, retrain, doctor),
-    "Specs and networks": (init, validate, cost, schema),
+    "On this machine": (demo, run, baseline, page),
+    "In a cluster": (submit, logs, pause, resume, set_fields, cancel, delete),
+    "Either": (list_searches, status, watch, result, explain, report, compare, retrain, forecast, doctor),
+    "Specs and networks": (init, validate, cost, schema, latency, export),
     "Shell": (completion,),
 }
+latency.add_command(network)
 for command in (command for commands in SECTIONS.values() for command in commands):
     main.add_command(command)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from rcas.budget import Budget, format_count
+from rcas.budget import Budget
+from rcas.cli.views import UnderWay
 from rcas.costs import Cost
 from rcas.forecast import forecast
 from rcas.greedy import Problem, Rule, decide, start
 from rcas.search import Point, Search
 from rcas.space import Network
-from rcas.wording import block_text, duration, percent, points, used
+from rcas.wording import block_text, duration, percent, points, shares, used
+
+SHOWN_GAINS = 3
+MEASURING = "measuring the start network and the first blocks"
+"""What a rule does that has decided nothing yet."""
 
 
 class News:
@@ -88,22 +93,38 @@ def accepted_text(problem: Problem, rule: str, before: Point, after: Point) -> s
 
 
 def rules_picture(search: Search) -> Table:
-    """One row a rule: its last network, and how much of the budget that uses."""
+    """One row a rule: its last network, what its last blocks gained, and how much of the budget it uses."""
     table = Table(box=None, pad_edge=False)
-    for column in ("rule", "blocks", "accuracy", "params", "", "MAdds", "", "network"):
+    latency = () if search.problem.latency_table is None else ("latency", "")
+    columns = ("rule", "blocks", "accuracy", "last gains", "params", "", "MAdds", "", *latency, "network")
+    for column in columns:
         table.add_column(column)
     for rule in search.result.rules.values():
         if rule.path:
             last = rule.path[-1]
             mark = " done" if rule.stopped else ""
-            head = (rule.rule + mark, str(len(rule.path) - 1), percent(last.accuracy))
+            pairs = list(zip(rule.path, rule.path[1:], strict=False))[-SHOWN_GAINS:]
+            gains = " ".join(points(after.accuracy - before.accuracy) for before, after in pairs)
+            head = (rule.rule + mark, str(len(rule.path) - 1), percent(last.accuracy), gains)
             table.add_row(*head, *_bars(search.problem.budget, last.cost), str(last.network))
+        else:
+            table.add_row(rule.rule, *[""] * (len(columns) - 2), MEASURING)
+    return table
+
+
+def trainings_table(trainings: Iterable[UnderWay]) -> Table:
+    """One row a training: its epochs, the accuracy so far, its network. What is not known stays empty."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for training in trainings:
+        epoch = f"epoch {training.epoch}/{training.epochs}" if training.epochs else ""
+        so_far = f"{percent(training.correct / training.total)} so far" if training.total else ""
+        table.add_row("training", epoch, so_far, training.network)
     return table
 
 
 def _bars(budget: Budget, cost: Cost) -> tuple[Any, ...]:
     cells = list[Any]()
-    for count, limit in ((cost.params, budget.params), (cost.madds, budget.madds)):
-        cells.append(format_count(count) + (f" / {format_count(limit)}" if limit else ""))
-        cells.append(ProgressBar(total=limit, completed=count, width=12) if limit else "")
+    for say, _, amount, limit in shares(budget, cost):
+        cells.append(say(amount) + (f" / {say(limit)}" if limit else ""))
+        cells.append(ProgressBar(total=limit, completed=amount, width=12) if limit else "")
     return tuple(cells)

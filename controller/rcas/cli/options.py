@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import ValidationError
 
 from rcas.errors import InvalidSpec, RcasError
+from rcas.latency import TABLE_LIMIT_BYTES, LatencyTable
 from rcas.location import SCHEME
-from rcas.spec import SearchSpec, parse_spec
-from rcas.state import Head, head_name, read_head
+from rcas.spec import SearchSpec, build_spec, explain, parse_fields
+from rcas.state import Head, read_head, search_names
 from rcas.stores.base import Store
 from rcas.stores.file import FileStore
 from rcas.stores.opening import open_store
@@ -44,7 +47,55 @@ def read_spec(path: Path) -> SearchSpec:
     Raises:
         InvalidSpec: it cannot be read, or says something that is not allowed.
     """
-    return parse_spec(read_text(path), str(path))
+    return build_spec(read_fields(path))
+
+
+def read_fields(path: Path) -> dict[Any, Any]:
+    """The fields in the file at `path`, which may be a part of a spec only, with the latencies that it names.
+
+    Raises:
+        InvalidSpec: a file cannot be read, or says something that is not allowed.
+    """
+    fields = parse_fields(read_text(path), str(path))
+    latency = fields.get("latency")
+    if isinstance(latency, dict) and isinstance(latency.get("table"), str):
+        fields["latency"] = {**latency, "table": table_fields(path.parent / latency["table"])}
+    return fields
+
+
+def read_table(path: Path) -> LatencyTable:
+    """The table of latencies in the file at `path`.
+
+    Raises:
+        InvalidSpec: it cannot be read, or says something that is not allowed.
+    """
+    fields = table_fields(path)
+    try:
+        return LatencyTable.model_validate(fields)
+    except ValidationError as error:
+        raise explain(error, fields) from None
+
+
+def table_fields(path: Path) -> dict[str, Any]:
+    """What stands in the file of a table of latencies, not checked yet.
+
+    Raises:
+        InvalidSpec: it cannot be read, is no JSON or too large.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(TABLE_LIMIT_BYTES + 1)
+    except OSError as error:
+        reason = (error.strerror or "unreadable").lower()
+        raise InvalidSpec("latency.table", got=str(path), allowed=f"a readable file ({reason})") from None
+    try:
+        found = json.loads(data) if len(data) <= TABLE_LIMIT_BYTES else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        allowed = f"what `rcasctl latency table` writes, JSON of at most {TABLE_LIMIT_BYTES:,} bytes"
+        raise InvalidSpec("latency.table", got=str(path), allowed=allowed)
+    return found
 
 
 def read_text(path: Path) -> str:
@@ -71,13 +122,6 @@ def open_folder(store: str) -> FileStore:
     if store.startswith(SCHEME):
         raise InvalidSpec("store", got=store, allowed="a folder, which the processes of this machine can lock")
     return FileStore(store)
-
-
-def search_names(store: Store) -> list[str]:
-    """Names of the searches in `store`; those of a cluster are `namespace/name/uid`."""
-    suffix = head_name("").removeprefix("searches/")
-    names = (name.removeprefix("searches/") for name in store.names("searches/"))
-    return [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
 
 
 def complete_from_store(store: str, text: str) -> list[str]:

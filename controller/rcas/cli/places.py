@@ -5,20 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import click
 
 from rcas.cli.cluster import Target, cluster_options, searches_starting_with
-from rcas.cli.options import DEFAULT_STORE, complete_from_store, find_search, search_names
+from rcas.cli.options import DEFAULT_STORE, complete_from_store, find_search
 from rcas.cli.rows import Row, row_of_resource, row_of_state
 from rcas.errors import InvalidSpec, Unavailable
+from rcas.report import Gatherer, Report, parse_report
 from rcas.search import Search
-from rcas.state import Head, parse_head
+from rcas.state import Head, parse_head, search_names
 from rcas.stores.opening import open_store
-
-if TYPE_CHECKING:
-    from rcas.runtimes.kubernetes.remote import Remote
 
 
 class Undecided(Unavailable):
@@ -45,6 +43,15 @@ class Place(Protocol):
         """
         ...
 
+    def report(self, search: str, now: float) -> Report:
+        """The report of one of them. `now`: seconds since 1970.
+
+        Raises:
+            InvalidSpec: there is no such search.
+            Undecided: its state is not to be had now.
+        """
+        ...
+
 
 class StorePlace:
     """The searches in a store."""
@@ -61,12 +68,17 @@ class StorePlace:
         """See `Place.head`."""
         return find_search(self.url, search)[1]
 
+    def report(self, search: str, now: float) -> Report:
+        """See `Place.report`."""
+        store, head = find_search(self.url, search)
+        return Gatherer(store).report(head, now)
+
 
 class ClusterPlace:
     """The searches of a namespace. Their states come from the controller."""
 
-    def __init__(self, remote: Remote) -> None:
-        self.remote = remote
+    def __init__(self, target: Target) -> None:
+        self.target, self.remote = target, target.open()
 
     def rows(self) -> list[Row]:
         """See `Place.rows`."""
@@ -86,6 +98,21 @@ class ClusterPlace:
         told = {} if row["phase"] == "Pending" else {"phase": row["phase"], "message": row["message"]}
         return head.model_copy(update={"name": resource.name, "state": head.state.model_copy(update=told)})
 
+    def report(self, search: str, now: float) -> Report:
+        """See `Place.report`. The controller makes it, for it has the store; `now` is its own clock's."""
+        del now
+        resource = self.remote.search(search)
+        row = row_of_resource(resource)
+        try:
+            data = self.remote.report(resource)
+        except Unavailable as error:
+            raise Undecided(str(error), row) from error
+        if data is None:
+            raise Undecided("nothing is decided yet", row)
+        report = parse_report(data)
+        told = {} if row["phase"] == "Pending" else {"phase": row["phase"], "message": row["message"]}
+        return report.model_copy(update={"search": resource.name, **told})
+
 
 STORE_HELP = (
     "Folder or s3://bucket/prefix. Without it: the cluster if -n, --context or --kubeconfig is given, "
@@ -97,8 +124,18 @@ def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options that say where to look; the command gets the `place`."""
 
     @functools.wraps(function)
+    def command(*args: Any, place_opener: Callable[[], Place], **kwargs: Any) -> Any:
+        return function(*args, place=place_opener(), **kwargs)
+
+    return late_place_options(command)
+
+
+def late_place_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `place_options`, for a command that may not need a place: it gets a `place_opener`."""
+
+    @functools.wraps(function)
     def command(*args: Any, store: str | None, target: Target, **kwargs: Any) -> Any:
-        return function(*args, place=open_place(store, target), **kwargs)
+        return function(*args, place_opener=functools.partial(open_place, store, target), **kwargs)
 
     option = click.option(
         "--store", envvar="RCAS_STORE", show_envvar=True, type=click.Path(), metavar="STORE", help=STORE_HELP
@@ -115,11 +152,11 @@ def open_place(store: str | None, target: Target) -> Place:
     if store:
         return StorePlace(store)
     if target.given:
-        return ClusterPlace(target.open())
+        return ClusterPlace(target)
     if Path(DEFAULT_STORE).is_dir():
         return StorePlace(DEFAULT_STORE)
     try:
-        return ClusterPlace(target.open())
+        return ClusterPlace(target)
     except InvalidSpec as error:
         allowed = f"a folder that a search was run in; for a cluster {error.allowed}"
         raise InvalidSpec("store", got=DEFAULT_STORE, allowed=allowed) from None

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import click
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from rcas.cli.news import Estimate, News, accepted_text, rules_picture
+from rcas.cli.news import Estimate, News, accepted_text, rules_picture, trainings_table
 from rcas.cli.render import open_console, point_json
+from rcas.cli.views import UnderWay
 from rcas.controller.step import Controller, Step
 from rcas.space import Network
 from rcas.wording import duration, percent
@@ -123,11 +123,10 @@ class LiveProgress:
 
     def _picture(self, controller: Controller, step: Step) -> Group:
         search, found = controller.search, controller.search.result
-        running = Table(box=None, pad_edge=False, show_header=False)
-        for attempt in step.running:
-            network = search.network_of(attempt.key)
-            so_far = f"{attempt.correct / attempt.total:.1%} so far" if attempt.total else ""
-            running.add_row("training", f"epoch {attempt.epoch}/{attempt.epochs}", so_far, str(network))
+        running = trainings_table(
+            UnderWay(str(search.network_of(one.key)), one.epoch, one.epochs, one.correct, one.total)
+            for one in step.running
+        )
         avoided = max(0, found.offered - max(1, found.demanded))
         counts = f"{found.evaluations} evaluations done, {len(step.running)} running, {avoided} avoided"
         line = f"{counts}; {self._estimate.text}; {duration(self._estimate.elapsed_s)}"

@@ -10,7 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from rcas.budget import format_count
+from rcas.budget import format_count, format_latency
+from rcas.costs import Cost
 from rcas.greedy import Tally
 from rcas.search import Point, Search, SearchResult
 from rcas.space import Space
@@ -34,12 +35,17 @@ def point_json(space: Space, point: Point) -> dict[str, Any]:
         "network": str(point.network),
         "accuracy": float(point.accuracy),
         "accuracy_exact": str(point.accuracy),
-        "params": point.cost.params,
-        "madds": point.cost.madds,
+        **cost_json(point.cost),
         "position": point.element.position if point.element else None,
         "block": point.element.block if point.element else None,
         "stage": space.stage_of[point.element.position] if point.element else None,
     }
+
+
+def cost_json(cost: Cost) -> dict[str, int]:
+    """A cost for programs; its latency only where there is one."""
+    latency = {} if cost.latency is None else {"latency_ns": cost.latency}
+    return {"params": cost.params, "madds": cost.madds, **latency}
 
 
 def result_json(search: Search) -> dict[str, Any]:
@@ -97,14 +103,16 @@ def rules_table(search: Search) -> Table:
     """One row a rule: where it is and why it ended."""
     table = Table(box=None, pad_edge=True)
     table.add_column("rule")
-    for column in ("blocks", "accuracy", "params", "MAdds"):
+    timed = search.problem.latency_table is not None
+    for column in ("blocks", "accuracy", "params", "MAdds", *(("latency",) if timed else ())):
         table.add_column(column, justify="right")
     table.add_column("network")
     table.add_column("ended because")
     for rule in search.result.rules.values():
         if rule.path:
             last = rule.path[-1]
-            cells = (percent(last.accuracy), format_count(last.cost.params), format_count(last.cost.madds))
+            cells = [percent(last.accuracy), format_count(last.cost.params), format_count(last.cost.madds)]
+            cells += [] if last.cost.latency is None else [format_latency(last.cost.latency)]
             row = (rule.rule, str(len(rule.path) - 1), *cells, str(last.network), STOPPED[rule.stopped])
             table.add_row(*row)
     return table

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from rcas.budget import format_latency
 from rcas.cli.render import point_json
 from rcas.resource import Resource
 from rcas.search import Search
@@ -15,7 +16,7 @@ from rcas.state import Head
 from rcas.wording import age_text, percent
 
 Row = dict[str, Any]
-COLUMNS = ("search", "phase", "accepted", "evaluations", "best", "params", "madds", "age")
+COLUMNS = ("search", "phase", "accepted", "evaluations", "best", "params", "madds", "latency", "age")
 
 
 def row_of_state(head: Head, search: Search) -> Row:
@@ -46,11 +47,12 @@ def row_of_resource(resource: Resource) -> Row:
         "accuracy": float((status.best or "0%").removesuffix("%")) / 100,
         "params": status.params,
         "madds": status.madds,
+        **({} if status.latency_ns is None else {"latency_ns": status.latency_ns}),
     }
     return {
         "search": resource.name,
         "phase": status.phase,
-        "message": message_of(resource),
+        "message": resource.message,
         "created": resource.created,
         "blocks": status.accepted,
         "evaluations": status.evaluations,
@@ -59,24 +61,18 @@ def row_of_resource(resource: Resource) -> Row:
     }
 
 
-def message_of(resource: Resource) -> str:
-    """Why a search of a cluster is as it is, for people."""
-    for condition in resource.status().conditions:
-        if condition.type in {"StoreUnavailable", "Failed", "BudgetExceeded"} and condition.status == "True":
-            return condition.message
-        if condition.type == "Ready" and condition.message:
-            return condition.message
-    return ""
-
-
 def rows_table(rows: Iterable[Row], now_s: float) -> Table:
     """One line a search. `now_s`: seconds since 1970."""
-    table = Table(box=None)
+    rows, table = list(rows), Table(box=None)
+    timed = any("latency_ns" in (row["best"] or {}) for row in rows)
     for column in COLUMNS:
-        table.add_column(column)
+        if column != "latency" or timed:
+            table.add_column(column)
     for row in rows:
         best = row["best"]
-        found = (percent(best["accuracy"]), f"{best['params']:,}", f"{best['madds']:,}") if best else ("", "", "")
+        found = [percent(best["accuracy"]), f"{best['params']:,}", f"{best['madds']:,}"] if best else ["", "", ""]
+        if timed:
+            found.append(format_latency(best["latency_ns"]) if best and "latency_ns" in best else "")
         age = age_text(now_s - datetime.fromisoformat(row["created"]).timestamp())
         table.add_row(row["search"], row["phase"], str(row["blocks"]), str(row["evaluations"]), *found, age)
     return table

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import click
 
-from rcas.budget import format_count
-from rcas.cli.options import json_option, read_spec, spec_argument
-from rcas.errors import InvalidSpec
+from rcas.budget import format_count, format_latency
+from rcas.cli.options import json_option, read_spec, read_table, spec_argument
+from rcas.cli.render import cost_json
+from rcas.errors import InvalidSpec, one_line
+from rcas.latency import cost_with_latency
 from rcas.space import Space
 from rcas.spec import SearchSpec
+from rcas.wording import cost_text, counted
 
 
 @click.command()
@@ -25,23 +28,42 @@ from rcas.spec import SearchSpec
     help="Which of the paper's.",
 )
 @click.option("--classes", type=click.IntRange(2, 1_000_000), help="Default: 100 (cifar), 1000 (imagenet).")
-@click.option("--spec", type=click.Path(path_type=Path), help="Use the space of this spec instead.")
+@click.option(
+    "--spec", type=click.Path(path_type=Path), help="Use the space of this spec instead, and its latencies."
+)
+@click.option(
+    "--latency-table", metavar="FILE", type=click.Path(path_type=Path), help="Say the latency by it as well."
+)
 @json_option
-def cost(network: str, skeleton: str, classes: int | None, spec: Path | None, as_json: bool) -> None:
+def cost(
+    network: str,
+    skeleton: str,
+    classes: int | None,
+    spec: Path | None,
+    latency_table: Path | None,
+    as_json: bool,
+) -> None:
     """Print the exact parameters and multiply-adds of NETWORK, such as "5,3 / 5,2 / 5 / - / 5,4 / -"."""
+    table = read_table(latency_table) if latency_table else None
     if spec:
-        space = read_spec(spec).space.build()
+        checked = read_spec(spec)
+        space, table = checked.space.build(), table or checked.latency_table
     elif skeleton == "cifar":
         space = Space.cifar(classes or 100)
     else:
         space = Space.imagenet(classes or 1000)
     parsed = space.network(network)
-    found = space.cost(parsed)
+    found = cost_with_latency(table, space, parsed)
     if as_json:
-        click.echo(json.dumps({"network": str(parsed), "params": found.params, "madds": found.madds}))
+        click.echo(json.dumps({"network": str(parsed), **cost_json(found)}))
         return
     click.echo(f"params  {found.params:,}  ({format_count(found.params)})")
     click.echo(f"MAdds   {found.madds:,}  ({format_count(found.madds)}, convolutions, one image)")
+    if table and found.latency is not None:
+        about = ", ".join(
+            filter(None, (counted(table.threads, "thread"), counted(table.batch, "image"), one_line(table.machine)))
+        )
+        click.echo(f"latency {found.latency:,} ns  ({format_latency(found.latency)} by the table: {about})")
 
 
 @click.command()
@@ -70,16 +92,19 @@ def validate(spec: Path, as_json: bool) -> None:
     """Check a spec without running anything, and print what it means."""
     checked = read_spec(spec)
     space, budget = checked.space.build(), checked.budget.build()
-    start = space.cost(space.start)
+    start = cost_with_latency(checked.latency_table, space, space.start)
     if as_json:
         click.echo(checked.model_dump_json())
         return
     click.echo(f"{spec} is valid: search {checked.name}, rules {', '.join(checked.rules)}, {checked.stop}")
     click.echo(f"space   {len(space.elements)} elements ({', '.join(f'type {b}' for b in space.block_types)})")
-    click.echo(f"start   {space.start}: {start.params:,} params, {start.madds:,} MAdds")
+    click.echo(f"start   {space.start}: {cost_text(start)}")
     for name, limit, used in (("params", budget.params, start.params), ("MAdds", budget.madds, start.madds)):
         if limit:
             click.echo(f"budget  {limit:,} {name}, of which the start uses {used / limit:.0%}")
+    if budget.latency and start.latency is not None:
+        share = f"{start.latency / budget.latency:.0%}"
+        click.echo(f"budget  {format_latency(budget.latency)} of latency, of which the start uses {share}")
 
 
 @click.command()

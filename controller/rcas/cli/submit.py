@@ -11,7 +11,8 @@ import click
 import yaml
 
 from rcas.cli.cluster import Target, cluster_options
-from rcas.cli.options import json_option, read_text
+from rcas.cli.options import json_option, read_fields, table_fields
+from rcas.cli.views import ClusterSource
 from rcas.cli.watch import watch_to_the_end
 from rcas.errors import InvalidSpec
 from rcas.resource import DEFAULTS_LABEL, resource_of, with_defaults
@@ -25,6 +26,8 @@ _NEEDED = ("space", "budget", "data")
 _PLACES = {
     "budget_params": ("budget", "params"),
     "budget_madds": ("budget", "madds"),
+    "budget_latency": ("budget", "latency"),
+    "latency_table": ("latency", "table"),
     "parallelism": ("parallelism",),
     "image": ("pod", "image"),
     "max_evaluations": ("limits", "evaluations"),
@@ -35,10 +38,20 @@ _PLACES = {
 
 
 def budget_flags(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The flags that replace the budget of a spec."""
-    params = click.option("--budget-params", metavar="COUNT", help="Instead of the spec's, such as 3.4M.")
-    madds = click.option("--budget-madds", metavar="COUNT", help="Instead of the spec's, such as 300M.")
-    return params(madds(function))
+    """The flags that replace the budget of a spec, and the table that a budget of latency needs."""
+    options = (
+        click.option("--budget-params", metavar="COUNT", help="Instead of the spec's, such as 3.4M."),
+        click.option("--budget-madds", metavar="COUNT", help="Instead of the spec's, such as 300M."),
+        click.option("--budget-latency", metavar="TIME", help="Instead of the spec's, such as 12ms."),
+        click.option(
+            "--latency-table",
+            metavar="FILE",
+            help="Instead of the spec's: what `rcasctl latency table` wrote.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
 
 
 spec_option = click.option(
@@ -77,7 +90,7 @@ def submit(
     What neither SPEC nor a flag says comes from the namespace's defaults, a ConfigMap with the label
     rcas.dev/defaults=true, which the chart makes of its searchDefaults.
     """
-    given = with_flags(parse_fields(read_text(path), str(path)) if path else {}, flags)
+    given = with_flags(read_fields(path) if path else {}, flags)
     if name:
         given["name"] = name
     remote = target.open()
@@ -92,14 +105,18 @@ def submit(
     else:
         click.echo(f"Search {spec.name} is submitted to the namespace {remote.namespace}.", err=watch)
     if watch:
-        return watch_to_the_end(remote, spec.name, target, as_json=as_json)
+        return watch_to_the_end(ClusterSource(remote, spec.name, target), as_json=as_json)
     if not as_json:
         click.echo(f"To see how it goes: {target.command('watch', spec.name)}")
     return 0
 
 
 def with_flags(fields: Mapping[Any, Any], flags: Mapping[str, Any]) -> Fields:
-    """The fields of a spec with those of the command line in their places; None was not given."""
+    """The fields of a spec with those of the command line in their places; None was not given.
+
+    Raises:
+        InvalidSpec: a table of latencies cannot be read, or a field of the spec is no mapping.
+    """
     changed: Fields = dict(fields)
     for flag, value in flags.items():
         if value is not None:
@@ -111,7 +128,7 @@ def with_flags(fields: Mapping[Any, Any], flags: Mapping[str, Any]) -> Fields:
                     raise InvalidSpec(part, got=below, allowed="a mapping")
                 inside = dict(below)
                 node[part], node = inside, inside
-            node[inner] = value
+            node[inner] = table_fields(Path(value)) if flag == "latency_table" else value
     return changed
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from rcas.cli.cluster import Target, cluster_options, cluster_search_argument
-from rcas.cli.rows import message_of
 from rcas.errors import InvalidSpec
 from rcas.resource import Resource
 
@@ -147,7 +146,7 @@ def _refuse_ended(search: Resource) -> None:
 
 def _limit_reached(search: Resource, target: Target) -> InvalidSpec:
     """Says which limit it was, and how to raise it."""
-    message = message_of(search) or "a limit is reached"
+    message = search.message or "a limit is reached"
     found = re.match(r"limits\.(\w+)", message)
     flag = _LIMIT_FLAGS.get(found[1], "") if found else ""
     command = target.command("set", search.name, *([flag, "..."] if flag else []))

@@ -13,6 +13,8 @@ from rcas.location import S3Location
 from rcas.pod import PodSpec
 from rcas.spec import parse_fields
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
 HARMLESS_VOLUMES = ("configMap", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim")
 """Kinds of volumes that reach neither the node, nor a credential, nor another machine."""
 
@@ -33,6 +35,18 @@ class Allowed(Model):
     labels: tuple[str, ...] = ()
 
 
+class PageConfig(Model):
+    """The live page.
+
+    Attributes:
+        port: of the page alone, so that other peers may be let in than to the metrics.
+        hosts: names by which browsers may ask for it beside localhost and addresses in numbers.
+    """
+
+    port: Port = 8081
+    hosts: tuple[Host, ...] = ()
+
+
 class Config(Model):
     """What the controller of one namespace needs to know.
 
@@ -43,6 +57,7 @@ class Config(Model):
         parallelism: trainings at once of a search that does not say.
         most_parallelism: of a search that does.
         port: of /metrics, /healthz, /readyz and /state.
+        page: the live page; none is served without it.
         resync_s: seconds between two lists of all Jobs, if no event asks for one before.
         stall_s: seconds after which a pod that should have ended counts as lost, its grace period not included.
     """
@@ -52,7 +67,8 @@ class Config(Model):
     allow: Allowed = Allowed()
     parallelism: Count = 8
     most_parallelism: Count = 100
-    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    port: Port = 8080
+    page: PageConfig | None = None
     log_format: Literal["json", "text"] = "json"
     resync_s: Annotated[float, Field(ge=1, le=300)] = 15.0
     stall_s: Annotated[float, Field(ge=1)] = 30.0
@@ -79,5 +95,7 @@ def read_config(path: Path) -> Config:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, ("config", *first["loc"])))
         raise InvalidSpec(one_line(field), got=first["input"], allowed=one_line(first["msg"])) from None
+    if config.page and config.page.port == config.port:
+        raise InvalidSpec("config.page.port", got=config.page.port, allowed="another port than config.port")
     S3Location.parse(config.store)
     return config

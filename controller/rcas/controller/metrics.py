@@ -16,6 +16,16 @@ _SHORT_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 _LONG_S = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400)
 _PHASES: tuple[Phase, ...] = ("Pending", "Running", "Paused", "LimitReached", "Complete", "Failed", "Cancelled")
 _SEARCH = ("search",)
+_CAUSES = (
+    "interrupted",
+    "lost",
+    "PreemptionByScheduler",
+    "DeletionByTaintManager",
+    "EvictionByEvictionAPI",
+    "DeletionByPodGC",
+    "TerminationByKubelet",
+)
+"""Ours, and the reasons of Kubernetes' condition DisruptionTarget that there are today."""
 
 
 class Tally(NamedTuple):
@@ -125,6 +135,14 @@ class Metrics:
             registry=registry,
         )
         self.store_up = Gauge("rcas_store_up", "1 if the store answered the last pass, else 0.", registry=registry)
+        # A rate sees no first event where nothing was before it.
+        for counter, values in (
+            (self._evaluations, ("trained", "reused", "failed")),
+            (self._avoided, ("lazy", "shared", "reused")),
+            (self._preemptions, _CAUSES),
+        ):
+            for value in values:
+                counter.labels(value)
         self._progress_at = Gauge(
             "rcas_last_progress_timestamp_seconds", "When a result last became known.", _SEARCH, registry=registry
         )
@@ -187,9 +205,9 @@ class Metrics:
             self._accepted.labels(name, rule.rule).set(max(0, len(rule.path) - 1))
         if found.best:
             self._best.labels(name).set(float(found.best.accuracy))
-            for kind in ("params", "madds"):
-                if limit := getattr(budget, kind):
-                    self._budget.labels(name, kind).set(getattr(found.best.cost, kind) / limit)
+            for kind, used, limit in budget.uses(found.best.cost):
+                if limit:
+                    self._budget.labels(name, kind).set(used / limit)
 
     def searches(self, resources: Iterable[Resource]) -> None:
         """Count the searches by phase, and forget those that are gone."""

@@ -9,22 +9,25 @@ import socket
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
 import click
 
+from rcas import serving
 from rcas.clock import Clock, SystemClock
 from rcas.controller.config import Config, read_config
 from rcas.controller.logs import start_logs
 from rcas.controller.metrics import Metrics
+from rcas.controller.page import page_of
 from rcas.controller.reconcile import Reconciler, World
 from rcas.controller.step import Controller, Step
 from rcas.controller.web import Answers, serve
 from rcas.errors import InvalidSpec, RcasError, Unavailable
 from rcas.location import S3Location
+from rcas.report import Gatherer
 from rcas.resource import Resource
 from rcas.runtimes.kubernetes.api import (
     LONGEST_BACKOFF_S,
@@ -40,7 +43,7 @@ from rcas.runtimes.kubernetes.api import (
 from rcas.runtimes.kubernetes.jobs import SELECTOR
 from rcas.runtimes.kubernetes.namespace import Namespace, jobs_path, pods_path, searches_path
 from rcas.runtimes.kubernetes.observing import disruption_of
-from rcas.state import head_name
+from rcas.state import head_name, read_head
 from rcas.stores.base import Store
 from rcas.stores.doctor import examine_briefly
 from rcas.stores.opening import open_store
@@ -187,7 +190,7 @@ def run(config: Config) -> None:
         watch=lambda search, controller, step: _watched(metrics, clock, search, controller, step),
     )
     operator = Operator(world, metrics, disruptions)
-    server = _serve(config.port, _answers(operator, metrics, store, clock))
+    servers = list(_serve(config, operator, metrics, store, clock))
     _trust(store, metrics, stop)
     _listen(api, namespace.name, operator, wake, stop, disruptions)
     log.info("controller starts", extra={"namespace": namespace.name, "store": config.store, "writer": world.writer})
@@ -196,15 +199,21 @@ def run(config: Config) -> None:
         wake.wait(wait_s)
         stop.wait(PASS_GAP_S)
         wake.clear()
-    server.shutdown()
+    for server in servers:
+        server.shutdown()
     log.info("controller stops")
 
 
-def _serve(port: int, answers: Answers) -> WSGIServer:
+def _serve(config: Config, operator: Operator, metrics: Metrics, store: Store, clock: Clock) -> Iterator[WSGIServer]:
+    field, port = "config.port", config.port
     try:
-        return serve(port, answers)
+        yield serve(port, _answers(operator, metrics, store, clock))
+        if config.page:
+            field, port = "config.page.port", config.page.port
+            page = page_of(config.page.hosts, lambda: operator.searches, store, clock)
+            yield serving.serve("", port, page, "page")
     except OSError as error:
-        raise InvalidSpec("config.port", got=port, allowed=f"a free port ({error.strerror})") from None
+        raise InvalidSpec(field, got=port, allowed=f"a free port ({error.strerror})") from None
 
 
 def _trust(store: Store, metrics: Metrics, stop: threading.Event) -> None:
@@ -245,18 +254,29 @@ def _watched(metrics: Metrics, clock: Clock, search: Resource, controller: Contr
 def _answers(operator: Operator, metrics: Metrics, store: Store, clock: Clock) -> Answers:
     began = clock.now()
 
+    gatherer, one_at_a_time = Gatherer(store), threading.Lock()
+
+    def named(namespace: str, name: str) -> Resource | None:
+        return next((s for s in operator.searches if (s.namespace, s.name) == (namespace, name)), None)
+
     def state(namespace: str, name: str) -> bytes | None:
-        for search in operator.searches:
-            if (search.namespace, search.name) == (namespace, name):
-                stored = store.get(head_name(search.id))
-                return stored.data if stored else None
-        return None
+        search = named(namespace, name)
+        stored = store.get(head_name(search.id)) if search else None
+        return stored.data if stored else None
+
+    def report(namespace: str, name: str) -> bytes | None:
+        search = named(namespace, name)
+        # Making one takes a moment of a processor that the loop needs too.
+        with one_at_a_time:
+            head = read_head(store, search.id) if search else None
+            return gatherer.report(head, clock.now()).model_dump_json().encode() if head else None
 
     return Answers(
         registry=metrics.registry,
         alive=lambda: clock.now() - (operator.turned_at or began) < ALIVE_S,
         ready=lambda: operator.turned_at is not None,
         state=state,
+        report=report,
     )
 
 

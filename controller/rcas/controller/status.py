@@ -49,6 +49,7 @@ def status_of(report: Report, before: Status, state: StateRef, generation: int, 
                 "best": f"{float(found.best.accuracy):.2%}",
                 "params": found.best.cost.params,
                 "madds": found.best.cost.madds,
+                "latency_ns": found.best.cost.latency,
                 "network": str(found.best.network)[:_LONGEST_NETWORK],
             }
     status = Status.model_validate(fields)

@@ -1,21 +1,17 @@
-"""What the controller serves over HTTP: /metrics, /healthz, /readyz, and /state/<namespace>/<search>."""
+"""What the controller serves over HTTP: /metrics, /healthz, /readyz, /state/<namespace>/<search>, /report/...."""
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from rcas import serving
 from rcas.errors import RcasError
 
-REQUEST_S = 20.0
-"""How long a peer may take over its request: every connection holds a thread."""
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
 
@@ -27,28 +23,14 @@ class Answers:
     Attributes:
         alive: whether the loop still turns. ready: whether it has turned once.
         state: the head object of (namespace, search) as last committed; None if there is none.
+        report: its report as JSON; None likewise.
     """
 
     registry: CollectorRegistry
     alive: Callable[[], bool]
     ready: Callable[[], bool]
     state: Callable[[str, str], bytes | None]
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A peer that is slow or goes away is no news; the rest is a bug."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
-
-
-class _Quiet(WSGIRequestHandler):
-    timeout = REQUEST_S
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Probes every few seconds are no news."""
+    report: Callable[[str, str], bytes | None] = lambda _namespace, _search: None
 
 
 def serve(port: int, answers: Answers) -> WSGIServer:
@@ -71,9 +53,7 @@ def serve(port: int, answers: Answers) -> WSGIServer:
         start(status, [("Content-Type", kind)])
         return [body]
 
-    server = make_server("", port, application, server_class=_Server, handler_class=_Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True, name="web").start()
-    return server
+    return serving.serve("", port, application, "web")
 
 
 def _answer(path: str, answers: Answers) -> tuple[str, str, bytes]:
@@ -82,14 +62,20 @@ def _answer(path: str, answers: Answers) -> tuple[str, str, bytes]:
         return ("200 OK", _TEXT, b"ok\n") if good else ("503 Service Unavailable", _TEXT, b"not ok\n")
     match path.split("/"):
         case ["", "state", namespace, search]:
-            return _state(namespace, search, answers)
+            return _of_search(answers.state, namespace, search)
+        case ["", "report", namespace, search]:
+            return _of_search(answers.report, namespace, search)
         case _:
-            return "404 Not Found", _TEXT, b"/metrics, /healthz, /readyz, /state/<namespace>/<search>\n"
+            return (
+                "404 Not Found",
+                _TEXT,
+                b"/metrics, /healthz, /readyz, /state/<namespace>/<search>, /report/<namespace>/<search>\n",
+            )
 
 
-def _state(namespace: str, search: str, answers: Answers) -> tuple[str, str, bytes]:
+def _of_search(ask: Callable[[str, str], bytes | None], namespace: str, search: str) -> tuple[str, str, bytes]:
     try:
-        found = answers.state(namespace, search)
+        found = ask(namespace, search)
     except RcasError as error:
         return "503 Service Unavailable", _TEXT, f"{error}\n".encode()
     if found is None:

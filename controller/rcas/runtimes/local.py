@@ -18,7 +18,7 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from rcas.errors import InvalidSpec, SearchFailed, Unavailable
+from rcas.errors import InvalidSpec, Unavailable
 from rcas.evaluation import DataSource, Description, Draw, Task
 from rcas.final import FinalDraw, FinalTask
 from rcas.location import S3Location
@@ -33,6 +33,7 @@ from rcas.messages import (
 )
 from rcas.runtimes.base import Attempt, Outcome
 from rcas.runtimes.orders import assignment_of, place_in
+from rcas.runtimes.trainer import ask, worker_environment
 from rcas.space import Space
 from rcas.stores.file import FileStore
 
@@ -239,31 +240,14 @@ def describe(source: DataSource, draw: Draw | FinalDraw, space: Space | None) ->
         InvalidSpec: the data cannot be used, or the trainer is not installed.
         SearchFailed: the process ended otherwise.
     """
-    question = Question(source=source, draw=draw, space=space)
-    done = subprocess.run(
-        [sys.executable, "-m", "rcas_trainer", "describe"],
-        input=question.model_dump_json().encode(),
-        capture_output=True,
-        env=worker_environment(threads=1),
-        check=False,
-    )
-    words = done.stderr.decode(errors="replace").strip().splitlines()
-    if done.returncode == EXIT_INVALID:
-        line = words[-1].removeprefix("rcas-trainer: ") if words else "invalid data"
-        raise InvalidSpec.relayed(_in_words_of_the_spec(line))
     try:
-        return Description.model_validate_json(done.stdout)
-    except ValidationError:
-        last = words[-1] if words else f"exit code {done.returncode}"
-        raise SearchFailed(f"the trainer cannot describe the data: {last}") from None
+        return ask(
+            "describe", Question(source=source, draw=draw, space=space), Description, cannot="describe the data"
+        )
+    except InvalidSpec as error:
+        raise InvalidSpec.relayed(_in_words_of_the_spec(str(error))) from None
 
 
 def _in_words_of_the_spec(line: str) -> str:
     """A trainer's complaint with the names that the fields have in the spec that the user wrote."""
     return re.sub(r"^(source|draw)\.", "data.", line).replace("space.num_classes:", "space.classes:", 1)
-
-
-def worker_environment(threads: int) -> dict[str, str]:
-    """This process's environment with the thread counts of the numeric libraries set."""
-    count = str(threads)
-    return {**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count}

@@ -114,8 +114,23 @@ class Remote:
         Raises:
             ControllerUnreachable: there is no controller, it does not answer, or these rights do not reach it.
         """
+        return self._ask("state", search)
+
+    def report(self, search: Resource) -> bytes | None:
+        """The report of a search as JSON, made by its controller; None if nothing is known of it yet.
+
+        Raises:
+            ControllerUnreachable: there is no controller, it does not answer, or these rights do not reach it.
+        """
+        found = self._ask("report", search)
+        if found is None and self.head(search) is not None:
+            raise ControllerUnreachable("the controller is of an older version, which makes no reports")
+        return found
+
+    def _ask(self, what: str, search: Resource) -> bytes | None:
+        """What the controller says of a search; None if it knows of no such thing."""
         pod = self._controller()
-        path = f"/state/{quote(search.namespace, safe='')}/{quote(search.name, safe='')}"
+        path = f"/{what}/{quote(search.namespace, safe='')}/{quote(search.name, safe='')}"
         where = f"{pods_path(self.namespace)}/{pod['metadata']['name']}"
         try:
             status, body = fetch(self.api, where, _port(pod), path)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from rcas.errors import InvalidSpec
+from rcas.messages import Event, parse_epoch_line
 from rcas.resource import Resource
-from rcas.runtimes.kubernetes.api import Api, ClusterUnavailable, NotFound, backoff_s
+from rcas.runtimes.kubernetes.api import Api, ClusterUnavailable, NotFound, Refused, backoff_s
 from rcas.runtimes.kubernetes.jobs import (
     ATTEMPT_ANNOTATION,
     CONTAINER,
@@ -24,6 +25,8 @@ DESCRIBE = "describe"
 """Stands for the Job that looks at the data."""
 _JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 _START_POLL_S = 1.0
+_TAIL_LINES, _TAIL_BYTES = 20, 16_384
+"""Of a log, to find the last epoch in: a trainer is another program, which may print anything."""
 
 
 class Training(NamedTuple):
@@ -53,6 +56,37 @@ def trainings_of(api: Api, search: Resource) -> list[Training]:
     pods = api.items(pods_path(search.namespace), labelSelector=selector)
     jobs.sort(key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
     return [_training(job, pods) for job in jobs]
+
+
+def last_epochs(api: Api, search: Resource, *, at_most: int) -> dict[str, Event]:
+    """How far the running trainings of a search say they are: the last epoch that each printed, by its key.
+
+    It is what the trainer says, a hint. A training whose log cannot be read now is left out.
+
+    Args:
+        api: of the cluster.
+        search: that the trainings belong to.
+        at_most: so many logs are read, of the oldest pods.
+
+    Raises:
+        Refused: these rights do not reach the pods or their logs.
+    """
+    pods = api.items(pods_path(search.namespace), labelSelector=f"{SELECTOR},{UID_LABEL}={search.uid}")
+    running = [pod for pod in pods if "running" in container_state(pod) and KEY_ANNOTATION in _annotations(pod)]
+    running.sort(key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
+    found = dict[str, Event]()
+    for pod in running[:at_most]:
+        path = f"{pods_path(search.namespace)}/{pod['metadata']['name']}/log"
+        try:
+            tail = api.text(path, container=CONTAINER, tailLines=_TAIL_LINES, limitBytes=_TAIL_BYTES)
+        except Refused:
+            raise
+        except (ClusterUnavailable, NotFound, InvalidSpec):
+            continue
+        events = filter(None, map(parse_epoch_line, reversed(tail.splitlines())))
+        if event := next(events, None):
+            found[_annotations(pod)[KEY_ANNOTATION]] = event
+    return found
 
 
 def find_training(trainings: list[Training], wanted: str) -> Training:
@@ -136,7 +170,7 @@ def _gone(training: Training) -> InvalidSpec:
 
 def _training(job: Object, pods: list[Object]) -> Training:
     metadata = job["metadata"]
-    annotations = metadata.get("annotations") or {}
+    annotations = _annotations(job)
     own = [pod for pod in pods if pod["metadata"]["labels"].get(_JOB_NAME_LABEL) == metadata["name"]]
     pod = max(own, key=lambda one: one["metadata"]["creationTimestamp"], default=None)
     attempt = annotations.get(ATTEMPT_ANNOTATION, "").rpartition("-")[2]
@@ -160,6 +194,10 @@ def _state(job: Object, pod: Object | None) -> str:
         return f"ended with code {state['terminated'].get('exitCode')}"
     reason = (state.get("waiting") or {}).get("reason")
     return f"waiting: {reason}" if reason else "starting" if scheduled_s(pod) else "waiting for a node"
+
+
+def _annotations(body: Object) -> Object:
+    return body["metadata"].get("annotations") or {}
 
 
 def _plain(network: str) -> str:
