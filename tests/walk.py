@@ -1,8 +1,8 @@
 """What a user does with a search of Fashion-MNIST, from the first training to exported files.
 
 `python tests/walk.py OUT` searches with the live page open, writes the report, takes pictures of both, retrains the
-answer undisturbed and killed twice with -9, exports it in every format, loads these in a new environment without rcas,
-and measures them. Half an hour on two cores. Ends with 1 if something is wrong; OUT keeps everything.
+answer undisturbed and killed twice with -9, exports it in every format, loads these in a new environment without
+rcas, and measures them. Half an hour on two cores. Ends with 1 if something is wrong; OUT keeps everything.
 """
 
 from __future__ import annotations
