@@ -24,6 +24,7 @@ from rcas.space import Network, Space
 from rcas.spec import SearchSpec
 from rcas.state import Head, read_head, read_result
 from rcas.stores.file import FileStore
+from rcas.wording import counted
 
 Say = Callable[[str], None]
 
@@ -77,8 +78,9 @@ class Bench:
         done = run_locally(spec, self.store, SystemClock(), writer, lambda _controller, _step: None)
         head = read_head(self.store, spec.name)
         assert head
-        self._say(f"{spec.name}: {done.search.result.evaluations} evaluations, {done.search.result.best}")
-        return Searched(head, done.search)
+        searched = Searched(head, done.search)
+        self._say(f"{spec.name}: {counted(len(done.search.known), 'network')} measured, best {searched.best}")
+        return searched
 
     def baseline(self, searched: Searched, method: Baseline, trainings: int) -> tuple[Space, Method]:
         """The answer of a method under the budget and the protocol of a search, and the space that it lies in."""
@@ -96,7 +98,9 @@ class Bench:
             raise SearchFailed(f"{method} found no network")
         network, _, cost = record.chosen
         counts = next(Counts(correct, total) for name, correct, total in record.results if name == str(network))
-        self._say(f"{searched.head.name}: {method} after {len(record.results)} trainings: {network}")
+        self._say(
+            f"{searched.head.name}, {method}: {counted(len(record.results), 'network')} measured, best {network}"
+        )
         method_found = Method(
             name=method,
             network=str(network),

@@ -7,12 +7,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
+from click.testing import CliRunner
 
+from experiments import __main__ as command
 from experiments.differences import difference
 from experiments.figures import figures
 from experiments.plan import plan_table
 from experiments.records import Counts, Measured, Method, Record, Repetition, Step
-from experiments.size import read_size, repetition_spec, sizes
+from experiments.size import Size, read_size, repetition_spec, sizes
 from experiments.tables import claims, methods, savings, tables
 from experiments.variants import accepted_before_the_last, chain, grown_at_random
 from rcas.budget import Budget
@@ -20,6 +23,44 @@ from rcas.errors import InvalidSpec
 from rcas.search import Search
 from rcas.space import Space, Stage
 
+TINY = """
+search:
+  name: tiny
+  space:
+    skeleton: custom
+    classes: 10
+    input: [1, 8, 8]
+    stem: {channels: 8, block_channels: 8}
+    stages:
+      - {channels: 8, positions: 3, start: [5]}
+      - {channels: 16, positions: 3, stride: 2, start: [5]}
+    head: {channels: 16}
+    block_types: [1, 5]
+  budget: {params: 12k, madds: 500k}
+  rules: [UC]
+  max_blocks: 1
+  data: {dataset: digits, validation_per_class: 20, train_per_class: 20}
+  training: {epochs: 1, batch_size: 32, milestones: [], pad: 1, flip: false}
+  device: cpu
+  threads: 1
+repetitions: 1
+seeds: 1
+draws: 1
+chain: 1
+final: {epochs: 1, milestones: []}
+final_seeds: 1
+transfer:
+  space:
+    skeleton: custom
+    classes: 10
+    input: [1, 8, 8]
+    stages:
+      - {channels: 16, positions: 3, start: [5]}
+      - {channels: 32, positions: 3, stride: 2, start: [5]}
+    head: {channels: 32}
+  budget: {params: 40k, madds: 2M}
+expected: {evaluations: 5, single_type: 3, short_s: 1, final_s: 2}
+"""
 HERE = Path(__file__).parents[1] / "experiments"
 
 IMAGES = 10_000
@@ -210,3 +251,36 @@ def test_every_size_can_be_planned_and_no_repetition_shares_a_seed(name):
 
 def test_readme_has_the_plan_of_the_laptop_size():
     assert plan_table(read_size("laptop"), 2) in (HERE / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.timeout(900)
+def test_the_command_makes_record_tables_and_figures_and_trains_nothing_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "read_size", lambda _name: Size.model_validate(yaml.safe_load(TINY)))
+    flags = ["--store", str(tmp_path / "store"), "--out", str(tmp_path / "out")]
+    first = CliRunner().invoke(command.main, flags, catch_exceptions=False)
+    assert first.exit_code == 0, first.output
+    made = Record.model_validate_json((tmp_path / "out" / "record.json").read_bytes())
+    answers = made.repetitions[0].methods
+    assert [answer.name for answer in answers] == ["rcas", "random", "evolution", "greedy", "mobilenetv2"]
+    for answer in answers:
+        assert len(answer.seeds) == len(answer.finals) == 1
+        assert answer.params <= 12_000
+        assert answer.trainings <= answers[0].trainings
+    names = {"methods", "claims", "path", "chain", "networks"}
+    assert {path.stem for path in (tmp_path / "out").glob("*.md")} == names
+    assert {path.stem for path in (tmp_path / "out").glob("*.svg")} == {"methods", "path", "chain"}
+
+    results = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").glob("*/*.json")}
+    table = (tmp_path / "out" / "methods.md").read_text()
+    (tmp_path / "out" / "methods.md").unlink()
+    again = CliRunner().invoke(command.main, flags, catch_exceptions=False)
+    assert again.exit_code == 0, again.output
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").glob("*/*.json")} == results
+    assert (tmp_path / "out" / "methods.md").read_text() == table
+
+
+def test_tables_without_a_record_are_refused_in_one_line(tmp_path):
+    refused = CliRunner().invoke(command.main, ["--tables", "--out", str(tmp_path / "none")])
+    assert refused.exit_code == 2
+    assert refused.output.startswith("Error: out: got ")
+    assert refused.output.count("\n") == 1

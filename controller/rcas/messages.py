@@ -7,9 +7,9 @@ what it has to do in an environment variable.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from rcas.evaluation import Count, DataSource, Draw, Model, Task
 from rcas.final import FinalDraw, FinalTask
@@ -33,11 +33,22 @@ JOB_VARIABLE = "RCAS_JOB"
 `Inquiry` as JSON."""
 
 
+def _kind_of_draw(value: Any) -> str:
+    final = "held_out" in value if isinstance(value, dict) else isinstance(value, FinalDraw)
+    return "a final training" if final else "a search"
+
+
+AnyDraw = Annotated[
+    Annotated[Draw, Tag("a search")] | Annotated[FinalDraw, Tag("a final training")], Discriminator(_kind_of_draw)
+]
+"""Told apart before they are read, so that a complaint is about the one that is meant."""
+
+
 class Question(Model):
     """What a trainer is asked to describe: a data set as a draw and a space see it; for a final the test set too."""
 
     source: DataSource = DataSource()
-    draw: Draw | FinalDraw
+    draw: AnyDraw
     space: Space | None = None
 
 

@@ -144,6 +144,9 @@ def test_weights_that_are_not_those_of_the_result_are_refused(retrained: Path, t
 class Remote:
     """A cluster with one search and a controller that says where its bucket is."""
 
+    def open(self) -> Remote:
+        return self
+
     def search(self, name: str) -> Resource:
         return Resource({"metadata": {"name": name, "namespace": "research", "uid": "u-1"}})
 

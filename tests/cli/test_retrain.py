@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from rcas.evaluation import Protocol
 from rcas.spec import parse_spec
 from rcas.state import Ledger, read_final, read_finals, read_weights
 from rcas.stores.file import FileStore
+from rcas.stores.opening import open_store
 
 from .conftest import SPEC, rcasctl, refused
 
@@ -117,6 +119,22 @@ def test_fields_of_a_file_are_overridden_by_options(folder):
     assert index is not None
     training = index.finals[0].protocol.training
     assert (training.epochs, training.lr, training.milestones) == (1, 0.02, (1,))
+
+
+def test_a_store_on_s3_gets_weights_results_and_index(folder: Path, bucket_url: str):
+    there = open_store(bucket_url)
+    head = (folder / "rcas-store/searches/tiny/state.json").read_bytes()
+    there.put("searches/tiny/state.json", head, expected=None)
+    style = {"RCAS_S3_ADDRESSING_STYLE": os.environ["RCAS_S3_ADDRESSING_STYLE"]}
+    done = rcasctl("retrain", "tiny", *QUICK, "--seeds", 1, "--json", "--store", bucket_url, cwd=folder, **style)
+    assert done.returncode == 0, done.stderr
+    (key,) = final_of(done.stdout)["keys"]
+    result = read_final(there, key)
+    assert result is not None
+    assert read_weights(there, result)
+    assert there.names("finals/") == [f"finals/{key}.json", f"finals/{key}.safetensors"]
+    assert read_finals(there, "tiny") is not None
+    assert not (folder / "rcas-store/finals").exists()
 
 
 def test_a_result_whose_weights_are_others_is_no_result(folder):

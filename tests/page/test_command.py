@@ -61,8 +61,8 @@ def test_a_store_is_served_here_alone_until_it_is_stopped(tmp_path: Path) -> Non
         with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.2", int(address[1])), 5):
             pass
         served.send_signal(signal.SIGINT)
-        assert served.wait(20) == 130
+        assert served.wait(60) == 130
     finally:
         served.kill()
-        served.wait(20)
+        served.wait(60)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before, "it only reads"

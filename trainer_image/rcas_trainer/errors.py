@@ -71,7 +71,9 @@ def first_line(error: BaseException) -> str:
 def invalid(what: str, error: ValidationError) -> InvalidSpec:
     """One line out of pydantic's many: the first problem and how many more there are."""
     problems = error.errors(include_url=False)
-    where = one_line(".".join([what, *map(str, problems[0]["loc"])]))
+    # A part with a space tells which of several models was meant; fields have none.
+    fields = [part for part in map(str, problems[0]["loc"]) if " " not in part]
+    where = one_line(".".join([what, *fields]))
     more = f" (and {len(problems) - 1} problems more)" if len(problems) > 1 else ""
     return InvalidSpec(where, got=problems[0]["input"], allowed=problems[0]["msg"] + more)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rcas.errors import Conflict, CorruptState, Fenced, SearchFailed
+from rcas.controller.trainings import require_result_of
+from rcas.errors import Conflict, Fenced, SearchFailed
 from rcas.evaluation import Attempts
 from rcas.final import Final, FinalResult, Finals
 from rcas.runtimes.base import Attempt, Cluster
-from rcas.state import final_checkpoint_name, final_name, finals_name, parse_finals, read_final, read_weights
+from rcas.state import final_checkpoint_name, finals_name, parse_finals, read_final, read_weights
 from rcas.stores.base import Store
 
 
@@ -142,7 +143,7 @@ class Retrainer:
             seed = self._seeds[key]
             result = None if seed in self._results else read_final(self._store, key)
             if result:
-                self._check(result, seed)
+                require_result_of(self.final.task(seed), result)
                 read_weights(self._store, result)
                 self._results[seed] = result
                 self._attempts.pop(key, None)
@@ -150,23 +151,6 @@ class Retrainer:
                 found.append(seed)
         self._to_look_up.clear()
         return found
-
-    def _check(self, result: FinalResult, seed: int) -> None:
-        """Refuse a result object that no trainer can have written for this task."""
-        final = self.final
-        cost = final.space.cost(final.space.network(final.network))
-        epochs = final.protocol.training.epochs
-        claims = {
-            "network": (result.network, final.network),
-            "protocol_sha256": (result.protocol_sha256, final.protocol.sha256),
-            "replicate": (result.replicate, seed),
-            "params": (result.params, cost.params),
-            "madds": (result.madds, cost.madds),
-            "epochs": (result.epochs, result.epochs if result.diverged else epochs),
-        }
-        for field, (found, expected) in claims.items():
-            if found != expected:
-                raise CorruptState(f"{final_name(result.key)}: {field} is {found}, but {expected} was asked for")
 
     def _count(self, attempt: Attempt) -> bool:
         """Count the end of an attempt; whether it left no result.

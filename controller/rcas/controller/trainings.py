@@ -55,8 +55,9 @@ def require_result_of(task: Task | FinalTask, result: Result) -> None:
     }
     for field, (found, expected) in claims.items():
         if found != expected:
-            name = result_name(result.key) if isinstance(task, Task) else final_name(result.key)
-            raise CorruptState(f"{name}: {field} is {found}, but this search's is {expected}")
+            if isinstance(task, Task):
+                raise CorruptState(f"{result_name(result.key)}: {field} is {found}, but this search's is {expected}")
+            raise CorruptState(f"{final_name(result.key)}: {field} is {found}, but {expected} was asked for")
 
 
 class Trainings(Generic[T]):
