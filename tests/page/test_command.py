@@ -50,6 +50,8 @@ def test_a_store_is_served_here_alone_until_it_is_stopped(tmp_path: Path) -> Non
     served = subprocess.Popen(
         [str(RCASCTL), "page", "--store", "store", "--port", "0"],
         cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True,
+        # A shell starts background jobs with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         assert served.stderr

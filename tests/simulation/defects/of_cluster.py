@@ -109,7 +109,7 @@ OF_CLUSTER = (
         "memory-kept-after-error",
         "after an error the controller goes on with what it remembers",
         _RECONCILE,
-        "        self.controller = None\n        self._failures += 1\n",
+        "        self.controller = self._finals = None\n        self._failures += 1\n",
         "        self._failures += 1\n",
     ),
     Defect(
