@@ -13,7 +13,8 @@ from rcas.errors import InvalidSpec
 from rcas.report import Report
 from rcas.report.figures import FIGURES
 from rcas.report.forms import FORMATS, csv_text, format_of, markdown, written
-from rcas.report.tables import TABLES, Column, Table
+from rcas.report.table import Column, Table
+from rcas.report.tables import TABLES
 from report.builders import a_store, report_of
 
 

@@ -11,7 +11,8 @@ from rcas.report import html, plot
 from rcas.report.answer import limits_text, progress, reasons, task, verdict_line
 from rcas.report.figures import FIGURES
 from rcas.report.model import Report
-from rcas.report.tables import TABLES, Table
+from rcas.report.table import Table
+from rcas.report.tables import TABLES
 from rcas.wording import percent
 
 Format = Literal["html", "svg", "png", "json", "csv", "md"]

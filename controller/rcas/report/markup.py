@@ -7,7 +7,7 @@ from html import escape
 
 from rcas.report.model import Report
 from rcas.report.plot import NARROW, WIDE
-from rcas.report.tables import Table
+from rcas.report.table import Table
 
 Figure = Callable[[Report, int], str]
 

@@ -10,7 +10,7 @@ from rcas.report.figures import choices, durations, gains, network, path, spendi
 from rcas.report.figures.timeline import bars
 from rcas.report.markup import code, details, figure, paragraph, section, table, terms
 from rcas.report.model import Report
-from rcas.report.tables import Column, Table
+from rcas.report.table import Column, Table
 from rcas.report.words import GLOSSARY, measured_words
 from rcas.wording import counted, duration, points
 
