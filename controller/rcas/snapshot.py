@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from rcas.budget import Budget
 from rcas.confirm import Confirm
+from rcas.costs import Cost
 from rcas.errors import CorruptState, InvalidSpec
 from rcas.evaluation import Later, Model
 from rcas.greedy import (
@@ -24,7 +25,7 @@ from rcas.greedy import (
     extend,
     start,
 )
-from rcas.latency import LatencyTable
+from rcas.latency import LatencyTable, cost_with_latency
 from rcas.space import Element, Network, Space
 from rcas.trained import Trained
 
@@ -169,6 +170,10 @@ class Snapshot(Model):
     def first_other_seed(self) -> int:
         """From this number on no seed is one that the search has chosen by, or can."""
         return self.replicate + (self.confirm.most if self.confirm else self.replicates)
+
+    def cost(self, space: Space, network: Network) -> Cost:
+        """What a network costs; its latency is known only in the search's own space, whose parts its table has."""
+        return cost_with_latency(self.latency_table if space == self.space else None, space, network)
 
     @classmethod
     def parse(cls, text: str | bytes) -> Snapshot:

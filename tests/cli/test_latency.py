@@ -78,6 +78,10 @@ def test_the_commands_that_look_say_the_latency(timed: Path) -> None:
     assert used in result
     assert "600 us" in rcasctl("list", cwd=timed).stdout
     assert "latency" in rcasctl("list", cwd=timed).stdout.splitlines()[0]
+    compared = rcasctl("compare", "tiny", "--network", "1 / 1", "--format", "md", cwd=timed).stdout.splitlines()
+    assert "| params | MAdds | latency | budget used |" in compared[0]
+    assert "| 600 us | 22% / 100% |" in compared[2]
+    assert " / 67% |" in compared[3]
     assert "+0.100 ms" in rcasctl("explain", "tiny", cwd=timed).stdout
     row = json.loads(rcasctl("status", "tiny", "--json", cwd=timed).stdout)
     explained = json.loads(rcasctl("explain", "tiny", "--json", cwd=timed).stdout)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from controller.harness import ScriptedCluster, a_spec, decisions, open_controller, run_to_end, undisturbed
@@ -15,16 +17,17 @@ from rcas.spec import SearchSpec
 LIMIT_NS = 1500
 
 
-def timed() -> tuple[SearchSpec, LatencyTable]:
+def timed(**fields: Any) -> tuple[SearchSpec, LatencyTable]:
     space = a_spec().space.build()
     times = {part: 100 + 37 * index for index, part in enumerate(parts_of(space)) if isinstance(part, BlockPart)}
     table = LatencyTable.of(dict.fromkeys(parts_of(space), 5) | times)
     given = {"table": table.model_dump(mode="json")}
-    return a_spec(budget={"latency": LIMIT_NS}, latency=given, rules=["UC", "ALR", "AMR"]), table
+    return a_spec(budget={"latency": LIMIT_NS}, latency=given, rules=["UC", "ALR", "AMR"], **fields), table
 
 
-def test_a_controller_that_is_replaced_after_every_step_decides_the_same():
-    spec, table = timed()
+@pytest.mark.parametrize("fields", [{}, {"confirm": {"most": 3}}, {"replicates": 2, "confirm": {"most": 4}}])
+def test_a_controller_that_is_replaced_after_every_step_decides_the_same(fields):
+    spec, table = timed(**fields)
     plain = undisturbed(MemoryStore(), spec)
     store, seeds = MemoryStore(), iter(range(1000))
     cluster = ScriptedCluster(store, seed=next(seeds))

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rcas.baselines.methods import METHODS
-from rcas.budget import format_count
+from rcas.budget import format_count, format_latency
 from rcas.cli.options import find_search, json_option, open_folder, store_option
 from rcas.cli.render import open_console
 from rcas.controller.comparison import (
@@ -42,6 +42,7 @@ HEADINGS = (
     "from other seeds",
     "params",
     "MAdds",
+    "latency",
     "budget used",
     "networks measured",
     "trained",
@@ -171,20 +172,24 @@ def _with_progress(tasks: list[Task], folder: Any, cluster: LocalCluster, attemp
     return dict(measure(tasks, folder, cluster, max_attempts=attempts))
 
 
+def _lines(comparison: Comparison) -> list[list[str]]:
+    """Headings and rows; a latency that nobody knows has no column."""
+    lines = [HEADINGS, *(_cells(row) for row in comparison.rows)]
+    timed = any(row.contender.cost.latency is not None for row in comparison.rows)
+    return [[cell for h, cell in zip(HEADINGS, line, strict=True) if timed or h != "latency"] for line in lines]
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     contender = row.contender
     cost, spent = contender.cost, contender.spent
-    shares = [
-        f"{used / limit:.0%}"
-        for used, limit in ((cost.params, contender.budget.params), (cost.madds, contender.budget.madds))
-        if limit
-    ]
+    shares = [f"{used / limit:.0%}" for _, used, limit in contender.budget.uses(cost) if limit]
     return (
         contender.name,
         "" if contender.accuracy is None else percent(contender.accuracy),
         _spread_text(row.others),
         format_count(cost.params),
         format_count(cost.madds),
+        "" if cost.latency is None else format_latency(cost.latency),
         " / ".join(shares),
         str(spent.measured) if spent else "",
         str(spent.trained) if spent else "",
@@ -227,18 +232,20 @@ def _verdict(comparison: Comparison) -> list[str]:
 
 def _print(comparison: Comparison) -> None:
     console = open_console()
+    headings, *rows = _lines(comparison)
     table = Table(box=None)
-    for heading in HEADINGS:
+    for heading in headings:
         table.add_column(heading, justify="left" if heading in {"answer", "network"} else "right")
-    for row in comparison.rows:
-        table.add_row(*map(escape, _cells(row)))
+    for row in rows:
+        table.add_row(*map(escape, row))
     console.print(table)
     for line in _verdict(comparison):
         console.print(escape(line))
 
 
 def _markdown(comparison: Comparison) -> str:
-    lines = [HEADINGS, ["---"] * len(HEADINGS), *(_cells(row) for row in comparison.rows)]
+    headings, *rows = _lines(comparison)
+    lines = [headings, ["---"] * len(headings), *rows]
     table = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
     return "\n".join([*table, "", *(f"- {line}" for line in _verdict(comparison))])
 
@@ -278,8 +285,10 @@ def _row_json(row: Row) -> dict[str, Any]:
         **_spread_json("others", row.others),
         "params": cost.params,
         "madds": cost.madds,
+        "latency_ns": cost.latency,
         "budget_params": contender.budget.params,
         "budget_madds": contender.budget.madds,
+        "budget_latency_ns": contender.budget.latency,
         **(spent._asdict() if spent else dict.fromkeys(("measured", "trained", "reused", "worker_seconds"))),
         **_spread_json("final", contender.final),
     }

@@ -53,6 +53,7 @@ class Contender(NamedTuple):
     search: str
     space: Space
     network: Network
+    cost: Cost
     protocol: Protocol
     source: DataSource
     budget: Budget
@@ -61,11 +62,6 @@ class Contender(NamedTuple):
     spent: Spent | None
     final: Spread | None
     first_other_seed: int
-
-    @property
-    def cost(self) -> Cost:
-        """Of the network."""
-        return self.space.cost(self.network)
 
     def task(self, replicate: int) -> Task:
         """Its training from another seed."""
@@ -177,6 +173,7 @@ def _contender(
         search=head.name,
         space=space,
         network=network,
+        cost=state.search.cost(space, network),
         protocol=state.protocol,
         source=state.spec.data.source(),
         budget=state.search.budget,

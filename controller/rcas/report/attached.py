@@ -11,6 +11,7 @@ from rcas.final import Final, FinalResult, spread
 from rcas.noise import Counts
 from rcas.report.model import BaselineReport, Costs, FinalReport, Measured
 from rcas.report.noise import measured
+from rcas.snapshot import Snapshot
 
 
 def of_final(final: Final, results: Sequence[FinalResult]) -> FinalReport:
@@ -27,18 +28,18 @@ def of_final(final: Final, results: Sequence[FinalResult]) -> FinalReport:
     )
 
 
-def of_baseline(record: Record, others: Sequence[Counts]) -> BaselineReport | None:
-    """A baseline that has ended; None if it found nothing. `others`: its answer from other seeds."""
+def of_baseline(record: Record, search: Snapshot, others: Sequence[Counts]) -> BaselineReport | None:
+    """A baseline of `search` that has ended; None if it found nothing. `others`: its answer from other seeds."""
     if record.chosen is None:
         return None
-    network, accuracy, cost = record.chosen
+    network, accuracy, _ = record.chosen
     return BaselineReport(
         method=record.method,
         seed=record.seed,
         network=str(network),
         accuracy=float(accuracy),
         other_seeds=measured(others) if others else None,
-        cost=costs_of(cost),
+        cost=costs_of(search.cost(record.space, network)),
         trainings=record.asked,
     )
 

@@ -109,7 +109,9 @@ def build(
         spec=spec_text(state.spec, state.protocol),
         finals=tuple(of_final(final, found) for final, found in finals),
         baselines=tuple(
-            one for record in baselines if (one := of_baseline(record, _others_of(record, others or {})))
+            one
+            for record in baselines
+            if (one := of_baseline(record, state.search, _others_of(record, others or {})))
         ),
     )
 
