@@ -51,7 +51,7 @@ class Found(NamedTuple):
 
 
 def main() -> None:
-    """Try the defects named, or all, and write the table if it was all."""
+    """Try the defects named, or all, and write the table, or the lines of those named."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("names", nargs="*", help="of defects; default: all")
     arguments.add_argument("--histories", type=int, default=HISTORIES)
@@ -62,8 +62,9 @@ def main() -> None:
         references.write(pickle.dumps(references_of(range(given.histories))))
         references.flush()
         found = list(pool.map(lambda defect: try_long(defect, given.histories, references.name), chosen))
-    if not given.names:
-        TABLE.write_text(table(found, given.histories), encoding="utf-8")
+    before = {} if not given.names else dict(rows())
+    lines = before | {one.defect.name: row(one) for one in found}
+    TABLE.write_text(table(lines, given.histories), encoding="utf-8")
     missed = [one.defect.name for one in found if one.seed is None]
     print(f"{len(found) - len(missed)} of {len(found)} caught{'; missed: ' + ', '.join(missed) if missed else ''}")
     sys.exit(1 if missed else 0)
@@ -102,15 +103,25 @@ def try_defect(defect: Defect, histories: int, references: str = "", *, first: i
     return found
 
 
-def table(found: list[Found], histories: int) -> str:
-    """The committed table."""
-    caught = sum(one.seed is not None and one.seed < histories for one in found)
-    lines = [
-        f"| {one.defect.name} | {one.defect.what} | {'not caught' if one.seed is None else one.seed} | {one.promise} "
-        f"| {one.schedule or 'none'} |\n"
-        for one in found
-    ]
-    return _HEAD.format(caught=caught, all=len(found), histories=histories) + "".join(lines)
+def row(found: Found) -> str:
+    """A line of the table."""
+    seed = "not caught" if found.seed is None else found.seed
+    defect = found.defect
+    return f"| {defect.name} | {defect.what} | {seed} | {found.promise} | {found.schedule or 'none'} |"
+
+
+def rows() -> dict[str, str]:
+    """The committed lines by the name of the defect."""
+    lines = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines[1:]}
+
+
+def table(lines: dict[str, str], histories: int) -> str:
+    """The committed table, of these lines by the name of the defect."""
+    seeds = [line.split(" | ")[2] for line in lines.values()]
+    caught = sum(seed.isdigit() and int(seed) < histories for seed in seeds)
+    ordered = "".join(f"{lines[defect.name]}\n" for defect in DEFECTS)
+    return _HEAD.format(caught=caught, all=len(lines), histories=histories) + ordered
 
 
 if __name__ == "__main__":

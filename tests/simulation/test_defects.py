@@ -12,17 +12,11 @@ import pytest
 from simulation import faults as faulty
 from simulation.defects import DEFECTS, Defect
 from simulation.mutant import changed
-from simulation.mutations import TABLE, references_of, try_defect
+from simulation.mutations import references_of, rows, try_defect
 from simulation.shrink import thinned
 
-
-def rows() -> dict[str, tuple[int, str]]:
-    """(seed, promise) by the name of the defect, as the table has them."""
-    cells = [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
-    return {row[0].removeprefix("| "): (int(row[2]), row[3]) for row in cells[1:]}
-
-
-ROWS = rows()
+ROWS = {name: (int(cells[2]), cells[3]) for name, line in rows().items() for cells in [line.split(" | ")]}
+"""(seed, promise) by the name of the defect, as the table has them."""
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
