@@ -274,7 +274,7 @@ OF_SEARCH = (
         "the top of the queue is accepted with the gain it had",
         "rcas.greedy",
         "    if top and top.measured_at < len(state.path):\n        return (top.network,)\n",
-        "    if top:\n        return ()\n",
+        "    if top and not problem.confirm:\n        return ()\n",
     ),
     Defect(
         "asked-forgotten",
