@@ -140,6 +140,18 @@ def test_searches_that_share_a_store_and_a_protocol_train_nothing_twice():
     assert (second.counters.trained, first.counters.reused) == (0, 0)
 
 
+def test_what_another_search_trained_while_this_one_was_held_is_not_trained_again():
+    store = MemoryStore()
+    cluster = ScriptedCluster(store)
+    held = open_controller(store, cluster, a_spec())
+    held.paused = True
+    held.step()
+    run_to_end(open_controller(store, ScriptedCluster(store), a_spec(name="other")))
+    held.paused = False
+    run_to_end(held)
+    assert cluster.launched == []
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

@@ -105,10 +105,16 @@ class Controller:
         observed = self._cluster.observe()
         running = {attempt.key: attempt for attempt in observed if attempt.outcome is None}
         collected, ended, failed = self._take_in([attempt for attempt in observed if attempt.outcome])
-        wanted = self._wanted(collected)
-        hold = self._hold(running)
-        useless = [a for a in running.values() if (hold and hold.cancels) or not self.search.may_need(a.key)]
-        launches = [] if hold else self._worth_launching(wanted, running, len(useless))
+        read = {attempt.key for attempt in ended}
+        while True:
+            wanted = self._wanted(collected, read)
+            hold = self._hold(running)
+            useless = [a for a in running.values() if (hold and hold.cancels) or not self.search.may_need(a.key)]
+            launches = [] if hold else self._worth_launching(wanted, running, len(useless))
+            # While it waited for a slot another search may have trained it.
+            waited = [evaluation.key for evaluation in launches if evaluation.key not in read]
+            if not self._look_up(waited, collected, read):
+                break
         for evaluation in launches:
             self._intend(evaluation)
         for attempt in useless:
@@ -155,16 +161,21 @@ class Controller:
                 self._count_failure(attempt)
         return collected, ended, failed
 
-    def _wanted(self, collected: list[Collected]) -> list[Evaluation]:
+    def _wanted(self, collected: list[Collected], read: set[str]) -> list[Evaluation]:
         """What to run now. Results that the store has already are collected on the way."""
         while True:
             wanted = self.search.ask(self.slots, speculate=self.spec.speculate)
             new = [evaluation.key for evaluation in wanted if evaluation.key not in self._looked_up]
-            self._looked_up.update(new)
-            found = [result for key in new if (result := self._collect(key, reused=True))]
-            if not found:
+            if not self._look_up(new, collected, read):
                 return wanted
-            collected += found
+
+    def _look_up(self, keys: list[str], collected: list[Collected], read: set[str]) -> bool:
+        """Collect those of the results that the store has; whether there is any. `read`: looked up in this step."""
+        read.update(keys)
+        self._looked_up.update(keys)
+        found = [result for key in keys if (result := self._collect(key, reused=True))]
+        collected += found
+        return bool(found)
 
     def _hold(self, running: dict[str, Attempt]) -> Hold | None:
         if self._committed[0] == "Cancelled":

@@ -225,8 +225,8 @@ OF_SEARCH = (
         "results-not-looked-up",
         "results that another search has are not looked for",
         _STEP,
-        "            self._looked_up.update(new)\n",
-        "            self._looked_up.update(new)\n            new = []\n",
+        "        self._looked_up.update(keys)\n",
+        "        self._looked_up.update(keys)\n        keys = []\n",
     ),
     Defect(
         "others-jobs-cleared",
