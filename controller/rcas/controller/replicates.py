@@ -6,14 +6,11 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from rcas.controller.step import Controller
-from rcas.errors import SearchFailed
+from rcas.controller.trainings import measure
 from rcas.evaluation import Task, evaluation_key
 from rcas.runtimes.base import Cluster
 from rcas.space import Network
-from rcas.state import read_result
 from rcas.stores.base import Store
-
-POLL_S = 2.0
 
 
 def measure_replicates(
@@ -24,7 +21,8 @@ def measure_replicates(
     Results that the store has are not trained again.
 
     Raises:
-        SearchFailed: a training failed.
+        SearchFailed: a training failed too often, or cannot be run.
+        CorruptState: a result that is none of its training.
     """
     space, protocol = controller.search.problem.space, controller.protocol
     tasks = {
@@ -39,22 +37,9 @@ def measure_replicates(
         for network in networks
         for replicate in replicates
     }
-    missing = {task.key for task in tasks.values() if read_result(store, task.key) is None}
-    for task in tasks.values():
-        if task.key in missing:
-            cluster.launch(f"{task.key[:16]}-replicate", task)
-    while missing:
-        for attempt in cluster.observe():
-            if attempt.outcome is not None:
-                if read_result(store, attempt.key) is None:
-                    raise SearchFailed(f"a replicate failed: {attempt.message}")
-                missing.discard(attempt.key)
-                cluster.forget(attempt.name)
-        if missing:
-            cluster.wait(POLL_S)
+    results = measure(tasks.values(), store, cluster, max_attempts=controller.spec.max_attempts)
     accuracies = dict[Network, list[Fraction]]()
     for (network, _), task in tasks.items():
-        result = read_result(store, task.key)
-        assert result
+        result = results[task.key]
         accuracies.setdefault(network, []).append(Fraction(result.correct, result.total))
     return accuracies

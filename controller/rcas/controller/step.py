@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from rcas.clock import Clock
 from rcas.controller.limits import CANCELLED, PAUSED, Hold, exceeded
-from rcas.errors import CorruptState, SearchFailed
+from rcas.controller.trainings import require_result_of
+from rcas.errors import SearchFailed
 from rcas.evaluation import Protocol, Result, Task
 from rcas.runtimes.base import Attempt, Cluster
 from rcas.search import Evaluation, Search
-from rcas.space import Network
 from rcas.spec import SearchSpec
-from rcas.state import Attempts, Ledger, Phase, SearchState, checkpoint_name, read_result, result_name
+from rcas.state import Attempts, Ledger, Phase, SearchState, checkpoint_name, read_result
 from rcas.stores.base import Store
 
 
@@ -205,31 +205,15 @@ class Controller:
             return None
         network = self.search.network_of(key)
         assert network
-        self._check(result, network)
-        replicate = self.search.replicate_of(key)
+        evaluation = Evaluation(key, network, replicate=self.search.replicate_of(key))
+        require_result_of(self._task(evaluation), result)
         self.search.tell(key, correct=result.correct, total=result.total)
         # A result of an attempt that an earlier controller launched is this search's own training.
         reused = reused and key not in self._attempts
         self._attempts.pop(key, None)
         seconds = result.seconds.data + result.seconds.training + result.seconds.validation
         self._count(**({"reused": 1} if reused else {"trained": 1, "busy_seconds": seconds}))
-        return Collected(Evaluation(key, network, replicate=replicate), result, reused)
-
-    def _check(self, result: Result, network: Network) -> None:
-        """Refuse a result object that a trainer of this search cannot have written."""
-        cost = self.search.problem.space.cost(network)
-        epochs = self.protocol.training.epochs
-        claims = {
-            "network": (result.network, str(network)),
-            "replicate": (result.replicate, self.search.replicate_of(result.key)),
-            "protocol_sha256": (result.protocol_sha256, self.protocol.sha256),
-            "params": (result.params, cost.params),
-            "madds": (result.madds, cost.madds),
-            "epochs": (result.epochs, result.epochs if result.diverged else epochs),
-        }
-        for field, (found, expected) in claims.items():
-            if found != expected:
-                raise CorruptState(f"{result_name(result.key)}: {field} is {found}, but this search's is {expected}")
+        return Collected(evaluation, result, reused)
 
     def _count(self, **amounts: float) -> None:
         self.counters = self.counters.add(**amounts)
@@ -267,7 +251,11 @@ class Controller:
             self._attempts[attempt.key] = tried.model_copy(update={"counted": _number(attempt)})
 
     def _launch(self, evaluation: Evaluation) -> None:
-        task = Task(
+        name = f"{evaluation.key[:16]}-{self._attempts[evaluation.key].started}"
+        self._cluster.launch(name, self._task(evaluation))
+
+    def _task(self, evaluation: Evaluation) -> Task:
+        return Task(
             key=evaluation.key,
             space=self.search.problem.space,
             network=str(evaluation.network),
@@ -275,7 +263,6 @@ class Controller:
             replicate=evaluation.replicate,
             source=self.spec.data.source(),
         )
-        self._cluster.launch(f"{evaluation.key[:16]}-{self._attempts[evaluation.key].started}", task)
 
     def _commit(self, phase: Phase, message: str = "") -> None:
         """Write the state if it has changed."""
