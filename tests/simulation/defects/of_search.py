@@ -162,8 +162,8 @@ OF_SEARCH = (
         "attempts-unnumbered",
         "every attempt at an evaluation is its first",
         _STEP,
-        'self._cluster.launch(f"{evaluation.key[:16]}-{self._attempts[evaluation.key].started}", task)',
-        'self._cluster.launch(f"{evaluation.key[:16]}-1", task)',
+        'name = f"{evaluation.key[:16]}-{self._attempts[evaluation.key].started}"',
+        'name = f"{evaluation.key[:16]}-1"',
     ),
     Defect(
         "failure-counted-twice",
