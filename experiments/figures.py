@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from experiments.records import Record
 from experiments.tables import by_finals, by_seeds, chain_means
@@ -67,6 +68,7 @@ def _path(record: Record) -> Figure:
             x, y = getattr(reference, cost), by_seeds(reference) * 100
             name = "MobileNetV2" if repetition is record.repetitions[0] else "_"
             axes.plot(x, y, "*", color="black", markersize=9, label=name)
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_xlabel(label)
         axes.set_ylabel("validation accuracy in %")
         axes.legend(fontsize=8)

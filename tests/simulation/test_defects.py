@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 
@@ -25,7 +27,10 @@ def test_a_defect_fits(defect: Defect) -> None:
     assert spec
     assert spec.origin
     source = Path(spec.origin).read_text(encoding="utf-8")
-    compile(changed(source, defect), spec.origin, "exec")
+    # One that only raises NameError would be caught by anything.
+    command = [sys.executable, "-m", "ruff", "check", "--quiet", "--isolated", "--select", "F821,F822,F823", "-"]
+    undefined = subprocess.run(command, input=changed(source, defect), capture_output=True, text=True, check=False)
+    assert undefined.returncode == 0, undefined.stdout
 
 
 def test_the_table_has_every_defect() -> None:

@@ -129,6 +129,7 @@ OF_SEARCH = (
         "a result that was told is deleted, to save space",
         _STEP,
         "            self._store.delete(checkpoint_name(item.evaluation.key))",
+        "            from rcas.state import result_name\n\n"
         "            self._store.delete(result_name(item.evaluation.key))",
     ),
     Defect(
