@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cluster.conftest import SEARCH_S, Install
 from cluster.decisions import Outcome
-from cluster.installation import RCASCTL, Installation
+from cluster.installation import BUDGET, DEFAULTS, RCASCTL, Installation
 from cluster.machine import call, environment
 from cluster.waiting import until
 from rcas.evaluation import Result
@@ -44,16 +45,19 @@ def test_the_list_agrees_with_the_states(first: Installation, reference: Outcome
 
 
 def test_a_forecast_knows_the_controllers_defaults_and_earlier_searches(
-    first: Installation, reference: Outcome
+    first: Installation, reference: Outcome, tmp_path: Path
 ) -> None:
     assert told(first, "forecast", reference.name)["left"] == 0
-    found = told(first, "forecast", "--budget-params", "3.4M")
+    found = told(first, "forecast", "--budget-params", BUDGET)
     assert found["durations"]["source"] == f"the mean of the search {reference.name}"
     counters = reference.head.state.counters
     assert found["durations"]["fixed_s"] == pytest.approx(counters.busy_seconds / counters.trained)
-    assert {case["parallelism"] for case in found["cases"]} == {3}
-    for case in found["cases"]:
-        assert case["evaluations"] == pytest.approx(counters.trained, rel=0.5)
+    whole = tmp_path / "search.json"
+    whole.write_text(json.dumps({**DEFAULTS, "budget": {**DEFAULTS["budget"], "params": BUDGET}, "parallelism": 3}))
+    local = json.loads(call(RCASCTL, "forecast", "-f", whole, "--json"))
+    assert [(case["parallelism"], case["evaluations"]) for case in found["cases"]] == [
+        (3, case["evaluations"]) for case in local["cases"]
+    ]
 
 
 def test_logs_and_watch_follow_a_search_to_its_end(install: Install) -> None:
